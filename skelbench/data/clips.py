@@ -1,0 +1,125 @@
+"""The in-memory model of a dataset: packed joint coordinates and what is known of each clip.
+
+Nothing here is padded. A clip of T frames and m bodies is `T * m` rows of a packed array, frame by frame and body by
+body within a frame, so that one clip is one contiguous run of memory; the array may be memory-mapped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+
+class DataError(ValueError):
+    """Input that cannot be used; the message names the file, clip or key, and says what to do. One line."""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Joint names and bones. `edges` are (child, parent) joint indices."""
+
+    joint_names: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+    root: int  #: joint put at the origin (middle of the spine or the hips)
+    left_shoulder: int | None = None
+    right_shoulder: int | None = None
+    hip: int | None = None  #: lower end of the spine, for the body's upright axis
+    neck: int | None = None  #: upper end of the spine
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A clip that was left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """N clips of one dataset; every array of shape (N,) unless said otherwise."""
+
+    joints: NDArray[np.float32]  #: float32 (R, J, 3), R = sum of frames * bodies; possibly a memory map
+    offsets: IntArray  #: int64 (N + 1,), first row of each clip
+    bodies: IntArray  #: bodies present in each clip, at least 1
+    label: IntArray  #: 0-based class index
+    names: NDArray[np.str_]  #: unique clip names; `scores/*.npz` are keyed by them
+    subject: IntArray  #: 1-based, 0 where unknown
+    camera: IntArray  #: 1-based view or sensor, 0 where unknown
+    setup: IntArray  #: 1-based, 0 where unknown
+    replication: IntArray  #: 1-based, 0 where unknown
+    skeleton: Skeleton
+    class_names: tuple[str, ...]
+    dataset: str  #: short name: "NTU RGB+D", "NW-UCLA", "synthetic", ...
+    length: int  #: frames of the padded row an MLP sees (300 for NTU, else the longest clip)
+    max_bodies: int  #: bodies of the padded row (2 for NTU)
+    source: str  #: file or folder, and the format it was recognised as
+    unit: str = "metre"
+    synthetic: bool = False
+    splits: Mapping[str, tuple[IntArray, IntArray]] = field(default_factory=dict)
+    """Train and test clip indices by protocol name, where the file brings its own split."""
+    dropped: tuple[Dropped, ...] = ()  #: clips left out so far, with reasons
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @cached_property
+    def frames(self) -> IntArray:
+        """Frames of each clip, int64 (N,)."""
+        return np.diff(self.offsets) // self.bodies
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+    def clip(self, index: int) -> NDArray[np.float32]:
+        """Clip `index` as a view of shape (T, m, J, 3)."""
+        rows = self.joints[self.offsets[index] : self.offsets[index + 1]]
+        return rows.reshape(-1, int(self.bodies[index]), *self.joints.shape[1:])
+
+    def select(self, indices: IntArray, dropped: tuple[Dropped, ...] = ()) -> Clips:
+        """The clips named by `indices`, in that order, repacked; ready-made splits are re-indexed."""
+        indices = np.asarray(indices, dtype=np.int64)
+        counts = np.diff(self.offsets)[indices]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        joints = np.empty((int(offsets[-1]), *self.joints.shape[1:]), dtype=np.float32)
+        for position, index in enumerate(indices):
+            joints[offsets[position] : offsets[position + 1]] = self.joints[
+                self.offsets[index] : self.offsets[index + 1]
+            ]
+        place = np.full(len(self), -1, dtype=np.int64)
+        place[indices] = np.arange(len(indices))
+        per_clip = {
+            key: getattr(self, key)[indices]
+            for key in ("bodies", "label", "names", "subject", "camera", "setup", "replication")
+        }
+        splits = {
+            key: (place[train][place[train] >= 0], place[test][place[test] >= 0])
+            for key, (train, test) in self.splits.items()
+        }
+        return replace(
+            self,
+            joints=joints,
+            offsets=offsets,
+            splits=splits,
+            dropped=self.dropped + dropped,
+            **per_clip,
+        )
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over coordinates, offsets, bodies, labels and names: the same data give the same hash."""
+        digest = hashlib.sha256()
+        for array in (self.offsets, self.bodies, self.label):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update("\n".join(self.names.tolist()).encode())
+        for begin in range(0, len(self.joints), 1 << 20):
+            digest.update(np.ascontiguousarray(self.joints[begin : begin + (1 << 20)]).tobytes())
+        return digest.hexdigest()
