@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import statistics
 import time
@@ -22,7 +23,7 @@ THROUGHPUT_RUNS = 5
 
 
 def macs(fitted: Fitted, clip: Tensor) -> int:
-    """Multiply-adds of one clip (an int64 (1,) index) through the classifier, padding counted as the padded row has it."""
+    """Multiply-adds of one padded clip (an int64 (1,) index) through the classifier."""
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         fitted.inference.eval()(fitted.batch(clip))
     return int(counter.get_total_flops()) // 2
@@ -38,10 +39,9 @@ def reset_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
-    try:  # Linux: the high-water mark of the resident set restarts
+    # Linux restarts the high-water mark of the resident set; elsewhere it stays that of the process, an upper bound.
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # elsewhere the mark is that of the whole process, an upper bound
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -45,8 +45,8 @@ def headline(setting: Setting) -> list[str]:
     lines = [
         f"{setting.dataset}, {setting.protocol}: {setting.description}",
         f"{setting.n_train:,} training and {setting.n_test:,} test clips, {len(setting.class_names)} classes; "
-        f"{setting.settings['epochs']} epochs, batch {setting.settings['batch_size']}, rate {setting.settings['lr']:g}; "
-        f"{setting.device}, {setting.threads} threads",
+        f"{setting.settings['epochs']} epochs, batch {setting.settings['batch_size']}, "
+        f"rate {setting.settings['lr']:g}; {setting.device}, {setting.threads} threads",
     ]
     if setting.synthetic:
         lines.insert(
@@ -121,9 +121,9 @@ def _released(results: Results) -> list[str]:
             released = statistics.mean(score.released_score or 0.0 for score in scores)
             honest = statistics.mean(score.top1 for score in scores)
             lines.append(
-                f"  {row.key}: {scores[0].coverage} of {scores[0].n_train:,} training clips seen; the released code would "
-                f"print {_percent(released)} %, the whole test split gives {_percent(honest)} % "
-                f"({100 * (released - honest):+.1f} points)."
+                f"  {row.key}: {scores[0].coverage} of {scores[0].n_train:,} training clips seen; "
+                f"the released code would print {_percent(released)} %, "
+                f"the whole test split gives {_percent(honest)} % ({100 * (released - honest):+.1f} points)."
             )
     return lines
 
