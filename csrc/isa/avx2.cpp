@@ -5,6 +5,8 @@
 
 namespace skelbench {
 
-const Kernels avx2_kernels{.level = "avx2", .contrastive = avx2::contrastive_kernels};
+const Kernels avx2_kernels{.level = "avx2",
+                             .contrastive = avx2::contrastive_kernels,
+                             .wl = avx2::wl_kernels};
 
 }  // namespace skelbench

@@ -5,6 +5,8 @@
 
 namespace skelbench {
 
-const Kernels avx512_kernels{.level = "avx512", .contrastive = avx512::contrastive_kernels};
+const Kernels avx512_kernels{.level = "avx512",
+                             .contrastive = avx512::contrastive_kernels,
+                             .wl = avx512::wl_kernels};
 
 }  // namespace skelbench

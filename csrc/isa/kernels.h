@@ -1,12 +1,14 @@
 // The table of kernels that each ISA level fills, and the choice between the levels at run time.
 #pragma once
 #include "contrastive/kernels.h"
+#include "wl/kernels.h"
 
 namespace skelbench {
 
 struct Kernels {
     const char* level;  // "scalar", "avx2", "avx512"
     contrastive::Kernels contrastive;
+    wl::Kernels wl;
 };
 
 // One per translation unit csrc/isa/<level>.cpp.

@@ -20,3 +20,4 @@ void parallel_for(int64_t count, int64_t grain, const F& f) {
 }  // namespace skelbench::SKELBENCH_ISA
 
 #include "contrastive/cpu.h"
+#include "wl/cpu.h"

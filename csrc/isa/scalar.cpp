@@ -5,7 +5,9 @@
 
 namespace skelbench {
 
-const Kernels scalar_kernels{.level = "scalar", .contrastive = scalar::contrastive_kernels};
+const Kernels scalar_kernels{.level = "scalar",
+                             .contrastive = scalar::contrastive_kernels,
+                             .wl = scalar::wl_kernels};
 
 namespace contrastive {
 const Entry<double> f64_kernels = scalar::contrastive_entry<scalar::f64>;

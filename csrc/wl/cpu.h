@@ -1,9 +1,10 @@
-// Rooted subtrees on the CPU, over vectors of 64-bit words in the compiler's notation: it knows how each ISA level
-// multiplies them.
+// Rooted subtrees on the CPU, over vectors of 64-bit words in the compiler's notation: it knows how each ISA
+// level multiplies them.
 //
-// Two shapes of work. Many graphs: a block of them is laid out node by node, so that one vector advances one node of
-// kLanes graphs, and its neighbours lie at addresses that all lanes share. Few graphs (a batch of arbitrary graphs is
-// one, of many components): threads share out the nodes, and a depth is finished before the next begins.
+// Two shapes of work. Many graphs: a block of them is laid out node by node, so that one vector advances one
+// node of kLanes graphs, and its neighbours lie at addresses that all lanes share. Few graphs (a batch of
+// arbitrary graphs is one, of many components): threads share out the nodes, and a depth is finished before
+// the next begins.
 #include "wl/hash.h"
 #include "wl/kernels.h"
 
@@ -21,8 +22,8 @@ constexpr int64_t kLanes = 2;
 #endif
 typedef uint64_t Words __attribute__((vector_size(kLanes * sizeof(uint64_t)), aligned(sizeof(uint64_t))));
 
-// Graphs first .. first + count, count <= kLanes; scratch holds two layers. Lanes without a graph repeat the last one
-// and are not written.
+// Graphs first .. first + count, count <= kLanes; scratch holds two layers. Lanes without a graph repeat the
+// last one and are not written.
 inline void block(const Problem& p, int64_t first, int64_t count, Words* scratch) {
     const int64_t layer = p.nodes, graph = (p.iterations + 1) * p.nodes;
     const int64_t* labels[kLanes];
@@ -73,7 +74,8 @@ inline void few_graphs(const Problem& p) {
         int64_t* tokens = p.tokens + g * (p.iterations + 1) * p.nodes;
         parallel_for(p.nodes, kGrain, [&](int64_t begin, int64_t end) {
             for (int64_t v = begin; v < end; ++v) {
-                tokens[v] = static_cast<int64_t>(wl::leaf<uint64_t>(static_cast<uint64_t>(labels[v]), p.mask));
+                tokens[v] =
+                    static_cast<int64_t>(wl::leaf<uint64_t>(static_cast<uint64_t>(labels[v]), p.mask));
             }
         });
         for (int64_t depth = 0; depth < p.iterations; ++depth, tokens += p.nodes) {

@@ -1,18 +1,20 @@
 // The hash of rooted subtrees: constants and arithmetic, shared by the CPU and the CUDA kernels.
 //
 //     token_0(v)     = mix(label(v) + kLeaf)
-//     token_{d+1}(v) = mix(rotl(token_d(v), 23) + sum over neighbours u of token_d(u) + kDepth)     (mod 2^64)
+//     token_{d+1}(v) = mix(rotl(token_d(v), 23) + sum over neighbours u of token_d(u) + kDepth)     (mod
+//     2^64)
 //
-// The sum commutes, so that a node's neighbours need no sorting; the rotation sets the node's own token apart from
-// theirs. mix is a bijection of 64-bit words whose outputs behave as random, so sums of them collide no more often
-// than random words do. With a mask every token keeps only its low bits.
+// The sum commutes, so that a node's neighbours need no sorting; the rotation sets the node's own token apart
+// from theirs. mix is a bijection of 64-bit words whose outputs behave as random, so sums of them collide no
+// more often than random words do. With a mask every token keeps only its low bits.
 #pragma once
 #include <cstdint>
 
 #ifdef __CUDACC__
 #define WL_INLINE __device__ __forceinline__
 #else
-#define WL_INLINE inline __attribute__((always_inline))  // no copy of its own, so none of another ISA level's either
+#define WL_INLINE \
+    inline __attribute__((always_inline))  // no copy of its own, so none of another ISA level's either
 #endif
 
 namespace skelbench::wl {

@@ -10,7 +10,7 @@ struct Problem {
     const int64_t* indptr;  // (nodes + 1)
     const int64_t* indices;
     int64_t graphs, nodes, iterations;
-    uint64_t mask;   // bits of a token that are kept
+    uint64_t mask;    // bits of a token that are kept
     int64_t* tokens;  // (graphs, iterations + 1, nodes)
 };
 

@@ -1,22 +1,26 @@
-"""Clips on a device without their padding: what the encoders read.
+"""Clips on a device without their padding, and the two layers that read and write them.
 
-The first layer of ConMLP sees a clip as one row of `length * max_bodies * J * 3` numbers, most of them zero padding.
-`RaggedClips` holds only the frames and bodies that exist, plus the frame at which they start in the padded row.
+The first layer of ConMLP sees a clip as one row of `length * max_bodies * J * 3` numbers, most of them zero
+padding. `RaggedClips` holds only the frames and bodies that exist, plus the frame at which they start in the
+padded row, so the cost of a layer follows what is there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from skelbench import reference
 
 
 @dataclass(frozen=True, eq=False)
 class RaggedClips:
     """A batch of B clips as rows of joint coordinates, unpadded.
 
-    Clip b owns `frames[b] * bodies[b]` consecutive rows of `joints` from row `offsets[b]`, frame by frame and body
-    by body within a frame. `joints` may be the whole dataset: a batch then only points into it.
+    Clip b owns `frames[b] * bodies[b]` consecutive rows of `joints` from row `offsets[b]`, frame by frame and
+    body by body within a frame. `joints` may be the whole dataset: a batch then only points into it.
     """
 
     joints: Tensor  #: float32 (R, J, 3), metres (or the unit of the dataset)
@@ -35,3 +39,125 @@ class RaggedClips:
     def __len__(self) -> int:
         """Number of clips B."""
         return int(self.offsets.shape[0])
+
+
+def pad(clips: RaggedClips) -> Tensor:
+    """The clips as zero-padded rows (B, features).
+
+    Coordinate c of joint j of body m in padded frame t is column ((t * max_bodies + m) * J + j) * 3 + c.
+    """
+    check(clips)
+    return reference.pad(clips)
+
+
+def packed_rows(clips: RaggedClips) -> Tensor:
+    """Rows of `clips.joints` that the batch names, clip after clip: int64 (R_b,).
+
+    `clips.joints[packed_rows(clips)]` is what `ragged_decode` is compared with.
+    """
+    check(clips)
+    return reference.packed_rows(clips.offsets, clips.frames, clips.bodies)[2]
+
+
+def ragged_linear(clips: RaggedClips, weight: Tensor, bias: Tensor) -> Tensor:
+    """Exactly `linear(pad(clips), weight, bias)`, at a cost that follows the frames and bodies present.
+
+    Args:
+        clips: B clips.
+        weight: (out, clips.features), the dtype of `clips.joints`.
+        bias: (out,).
+
+    Returns:
+        (B, out), differentiable in weight and bias (and in `clips.joints`, through the padded computation).
+
+    Raises:
+        ValueError: shapes, dtypes or devices that do not fit, or a clip outside its packed or padded row.
+    """
+    check(clips)
+    _check_layer("ragged_linear", clips, weight, bias, features=weight.shape[-1], bias_length=weight.shape[0])
+    return reference.ragged_linear(clips, weight, bias)
+
+
+def ragged_decode(hidden: Tensor, weight: Tensor, bias: Tensor, clips: RaggedClips) -> Tensor:
+    """Exactly `linear(hidden, weight, bias)`, computed only at the frames and bodies that the clips have.
+
+    Args:
+        hidden: (B, H).
+        weight: (clips.features, H).
+        bias: (clips.features,).
+        clips: B clips, of which only the shape (not the coordinates) is read.
+
+    Returns:
+        (R_b, J, 3), R_b = sum of frames * bodies, clip after clip in the order of `packed_rows(clips)`;
+        differentiable in hidden, weight and bias.
+
+    Raises:
+        ValueError: shapes, dtypes or devices that do not fit, or a clip outside its padded row.
+    """
+    check(clips)
+    _check_layer("ragged_decode", clips, weight, bias, features=weight.shape[0], bias_length=weight.shape[0])
+    if hidden.shape != (len(clips), weight.shape[1]) or hidden.dtype != weight.dtype:
+        raise ValueError(
+            f"ragged_decode: hidden is {tuple(hidden.shape)} {hidden.dtype}, expected "
+            f"{(len(clips), weight.shape[1])} {weight.dtype}: one row per clip, as wide as the weight"
+        )
+    return reference.ragged_decode(hidden, weight, bias, clips)
+
+
+def check(clips: RaggedClips) -> None:
+    """Raise ValueError, naming the clip, where the batch does not describe rows that exist."""
+    if clips.joints.dim() != 3:
+        raise ValueError(
+            f"RaggedClips.joints is {tuple(clips.joints.shape)}, expected (rows, joints, coordinates)"
+        )
+    for name in ("offsets", "frames", "bodies", "start"):
+        value = getattr(clips, name)
+        if value.shape != (len(clips),) or value.dtype != torch.int64:
+            raise ValueError(
+                f"RaggedClips.{name} is {value.dtype} {tuple(value.shape)}, expected int64 ({len(clips)},)"
+            )
+    rows = clips.joints.shape[0]
+    _require(clips.frames >= 1, "frames", clips.frames, "at least 1")
+    _require(
+        (clips.bodies >= 1) & (clips.bodies <= clips.max_bodies),
+        "bodies",
+        clips.bodies,
+        f"1 to {clips.max_bodies}",
+    )
+    end = clips.start + clips.frames
+    _require(
+        (clips.start >= 0) & (end <= clips.length), "start + frames", end, f"within length {clips.length}"
+    )
+    last = clips.offsets + clips.frames * clips.bodies
+    _require(
+        (clips.offsets >= 0) & (last <= rows),
+        "offsets + frames * bodies",
+        last,
+        f"within {rows} rows of joints",
+    )
+
+
+def _require(good: Tensor, name: str, value: Tensor, expected: str) -> None:
+    if not bool(good.all()):
+        clip = int((~good).nonzero()[0])
+        raise ValueError(f"RaggedClips: clip {clip} has {name} = {int(value[clip])}, expected {expected}")
+
+
+def _check_layer(
+    op: str, clips: RaggedClips, weight: Tensor, bias: Tensor, features: int, bias_length: int
+) -> None:
+    if weight.dim() != 2 or features != clips.features:
+        raise ValueError(
+            f"{op}: weight is {tuple(weight.shape)}, but the padded row has {clips.features} numbers "
+            f"({clips.length} frames x {clips.max_bodies} bodies x {tuple(clips.joints.shape[1:])})"
+        )
+    if bias.shape != (bias_length,):
+        raise ValueError(f"{op}: bias is {tuple(bias.shape)}, expected ({bias_length},)")
+    if not weight.dtype == bias.dtype == clips.joints.dtype:
+        raise ValueError(
+            f"{op}: joints are {clips.joints.dtype}, weight {weight.dtype}, bias {bias.dtype}: use one dtype"
+        )
+    if not weight.device == bias.device == clips.joints.device:
+        raise ValueError(
+            f"{op}: joints are on {clips.joints.device}, weight on {weight.device}, bias on {bias.device}"
+        )

@@ -14,6 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from skelbench import reference
+from skelbench.ops import _library
+
 NeighbourLists = tuple[Tensor, Tensor]
 
 
@@ -46,9 +49,35 @@ def wl_subtrees_csr(
     Returns int64 (iterations + 1, V) or (G, iterations + 1, V). Raises ValueError (RuntimeError from the compiled op)
     for lists that do not fit the labels.
     """
+    _check(labels, indptr, indices, iterations, bits)
     batch = labels if labels.dim() == 2 else labels[None]
-    tokens: Tensor = torch.ops.skelbench.wl_subtrees(batch, indptr, indices, iterations, bits)
+    if _library.built:
+        tokens: Tensor = torch.ops.skelbench.wl_subtrees(batch, indptr, indices, iterations, bits)
+    else:
+        _library.warn_fallback()
+        tokens = reference.wl_subtrees(batch, indptr, indices, iterations, bits)
     return tokens if labels.dim() == 2 else tokens[0]
+
+
+def _check(labels: Tensor, indptr: Tensor, indices: Tensor, iterations: int, bits: int) -> None:
+    if labels.dtype != torch.int64 or labels.dim() not in (1, 2):
+        raise ValueError(f"labels: expected int64 (V,) or (G, V), got {labels.dtype} {tuple(labels.shape)}")
+    for name, value in (("indptr", indptr), ("indices", indices)):
+        if value.dtype != torch.int64 or value.dim() != 1:
+            raise ValueError(f"{name}: expected int64 with one dimension, got {value.dtype} {tuple(value.shape)}")
+        if value.device != labels.device:
+            raise ValueError(f"{name} is on {value.device}, labels on {labels.device}")
+    if indptr.shape[0] != labels.shape[-1] + 1:
+        raise ValueError(f"indptr: {labels.shape[-1]} nodes need {labels.shape[-1] + 1} numbers, not {len(indptr)}")
+    if iterations < 0 or not 1 <= bits <= 64:
+        raise ValueError(f"iterations must be at least 0 and bits 1 to 64, got {iterations} and {bits}")
+    # The compiled op looks at the values itself on the CPU; elsewhere only a call that is not being traced can.
+    if (labels.is_cuda or not _library.built) and not torch.compiler.is_compiling():
+        ends = int(indptr[0]), int(indptr[-1])
+        if ends != (0, len(indices)) or bool((indptr.diff() < 0).any()):
+            raise ValueError(f"indptr must ascend from 0 to {len(indices)}, the number of neighbours")
+        if bool(((indices < 0) | (indices >= labels.shape[-1])).any()):
+            raise ValueError(f"indices: a neighbour is none of the nodes 0..{labels.shape[-1] - 1}")
 
 
 def neighbour_lists(edges: Tensor, nodes: int) -> NeighbourLists:
@@ -86,3 +115,11 @@ def _check_edges(edges: Tensor, nodes: int) -> None:
     if again.any():
         row, edge = first(again)
         raise ValueError(f"edges: row {row} is {edge}, an edge that was given before; give each once")
+
+
+def _fake(labels: Tensor, indptr: Tensor, indices: Tensor, iterations: int, bits: int) -> Tensor:
+    return labels.new_empty(labels.shape[0], iterations + 1, labels.shape[1])
+
+
+if _library.built:
+    torch.library.register_fake("skelbench::wl_subtrees")(_fake)
