@@ -90,7 +90,7 @@ def augment(
     )
 
 
-# ---- contrastive: the losses over all pairs ----
+# ---- contrastive: SupCon, NT-Xent and TCL ----
 
 
 def contrastive_rows(

@@ -41,7 +41,7 @@ class Performance(NamedTuple):
 
 
 def performances(
-    count: int, seed: int, *, subjects: int = 8, mean_frames: float = 36, most_frames: int = 60
+    count: int, seed: int, *, subjects: int = 8, mean_frames: float = 48, most_frames: int = 75
 ) -> Iterator[Performance]:
     """`count` performances, balanced over actions, then subjects, replications and setups."""
     for index in range(count):
@@ -59,7 +59,7 @@ def performances(
 def _people(
     action: int, subject: int, replication: int, frames: int, seed: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    facing = _AZIMUTH[2 + replication] + rng.normal(0, 0.15)
+    facing = _AZIMUTH[2 + replication] + rng.normal(0, 0.6)
     distance = rng.uniform(0.8, 1.1)
     people = []
     for role, motion in enumerate(ACTIONS[action][1:]):
@@ -84,7 +84,10 @@ def observe(performance: Performance, camera: int, rng: np.random.Generator) -> 
 
     T' can be less than the performance's frames: frames in which nobody was tracked are not recorded.
     """
-    joints = _in_camera(performance.people, camera, performance.setup)
+    # The three recordings of a performance do not start and end on the same frame.
+    late, early = rng.integers(0, len(performance.people) // 4, 2)
+    people_seen = performance.people[late : len(performance.people) - early]
+    joints = _in_camera(people_seen, camera, performance.setup)
     frames, people = joints.shape[:2]
     for body in range(people):
         joints[:, body] += _noise(joints[:, body], rng)
@@ -118,17 +121,17 @@ def _noise(body: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.fl
     frames = len(body)
     far = np.clip((body[:, :, 2:] - body[:, 1:2, 2:]) / 0.3, 0, 1)
     fast = rng.normal(0, 0.006, body.shape)
-    knots = rng.normal(0, 0.02, (frames // 8 + 2, *body.shape[1:]))
+    knots = rng.normal(0, 0.03, (frames // 8 + 2, *body.shape[1:]))
     slow = np.stack(
         [np.interp(np.arange(frames) / 8, np.arange(len(knots)), k) for k in knots.reshape(len(knots), -1).T]
     )
     noise = (fast + slow.T.reshape(body.shape)) * (1 + 2 * far)
     for limb in _LIMBS:
-        if rng.random() < 0.25:
+        if rng.random() < 0.35:
             begin = int(rng.integers(0, frames))
             end = begin + int(rng.integers(3, max(4, frames // 3)))
             # The tracker keeps the limb where it last was relative to the trunk, plus a wrong guess.
-            guess = rng.normal(0, 0.08, 3)
+            guess = rng.normal(0, 0.15, 3)
             stuck = body[begin, limb] - body[begin, 1] + guess + body[begin:end, 1:2]
             noise[begin:end, limb] += stuck - body[begin:end, limb]
     return noise
