@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -58,11 +57,16 @@ class LabelBatches:
             position = self._vary(position, owner, len(clips))
         previous = position[previous_rows(first, frames)]
         labels = torch.stack(
-            [quantise(features(position, previous, poses.skeleton, kind), size) for kind, size in self.labellings],
+            [
+                quantise(features(position, previous, poses.skeleton, kind), size)
+                for kind, size in self.labellings
+            ],
             dim=1,
         )
         labels = labels.masked_fill(~poses.present[clips][owner][:, None, :, None], ABSENT).flatten(2)
-        picked = labels[window_rows(first, frames, self.windows, self.window)]  # (B, W, window, K, bodies * J)
+        picked = labels[
+            window_rows(first, frames, self.windows, self.window)
+        ]  # (B, W, window, K, bodies * J)
         return picked.transpose(2, 3).flatten(3)
 
     def _vary(self, position: Tensor, owner: Tensor, clips: int) -> Tensor:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 FORMAT = 1  #: raise when a stored array changes its meaning, or the same settings give another result
 
+_KEY = "key"
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -50,7 +52,7 @@ def load(folder: str | Path | None, name: str) -> Arrays | None:
             arrays = dict(file)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: damaged ({error}); delete it") from error
-    if str(arrays.pop("key", "")) != name:
+    if str(arrays.pop(_KEY, "")) != name:
         raise ValueError(f"{path}: holds the result of another configuration; delete it")
     return arrays
 
@@ -63,7 +65,7 @@ def store(folder: str | Path | None, name: str, arrays: Arrays) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
         try:
-            np.savez(file, key=np.array(name), **arrays)
+            np.savez(file, allow_pickle=False, **arrays, **{_KEY: np.array(name)})
             file.close()
             os.replace(file.name, path)
         except BaseException:

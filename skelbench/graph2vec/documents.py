@@ -1,26 +1,32 @@
 """Graphs -> documents: the rooted subtrees of a graph are its words; gensim reads them from one text file.
 
-gensim's fast feed cuts the file into one piece per worker by bytes, but stops a worker by words. The pieces meet exactly
-only if all documents have the same length and all words the same width, so that is how the file is written: a word is a
-fixed number of hexadecimal digits, and whatever is no word (too rare, unknown, the padding of a shorter document) is
-written as the word of zeros, which is in no vocabulary and which gensim therefore passes over.
+gensim's fast feed cuts the file into one piece per worker by bytes, but stops a worker by words. The pieces
+meet exactly only if all documents have the same length and all words the same width, so that is how the file is
+written: a word is a fixed number of hexadecimal digits, and whatever is no word (too rare, unknown, the padding
+of a shorter document) is written as the word of zeros, which is in no vocabulary and which gensim passes over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skelbench.data.clips import IntArray
 from skelbench.graph2vec.graphs import SkeletonGraphs
 from skelbench.graph2vec.poses import ABSENT
 from skelbench.ops.wl import wl_subtrees
 
-NO_TOKEN = np.int64(np.iinfo(np.int64).min)  #: marks places without a word; one token of 2^64 is given up for it
+NO_TOKEN = np.int64(
+    np.iinfo(np.int64).min
+)  #: marks places without a word; one token of 2^64 is given up for it
+
+_CHUNK = 8192  #: documents in memory at a time
 
 Tokens = NDArray[np.int64]
 
@@ -37,6 +43,10 @@ class Documents(Protocol):
         """Consecutive documents, int64 (n, length); NO_TOKEN where there is no word."""
         ...
 
+    def take(self, indices: IntArray) -> Documents:
+        """The documents named by `indices`, in that order."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class SkeletonDocuments:
@@ -44,16 +54,22 @@ class SkeletonDocuments:
 
     graphs: SkeletonGraphs
     iterations: int
+    indices: IntArray | None = None  #: the graphs that are meant; None: all
 
     @property
     def length(self) -> int:
         return (self.iterations + 1) * self.graphs.nodes
 
     def __len__(self) -> int:
-        return len(self.graphs)
+        return len(self.graphs) if self.indices is None else len(self.indices)
+
+    def take(self, indices: IntArray) -> SkeletonDocuments:
+        return replace(self, indices=indices if self.indices is None else self.indices[indices])
 
     def chunks(self) -> Iterator[Tokens]:
-        for labels in self.graphs.chunks():
+        for begin in range(0, len(self), _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            labels = self.graphs.labels(part if self.indices is None else self.indices[part])
             tokens = wl_subtrees(labels, self.graphs.edges, self.iterations)
             absent = labels == ABSENT
             if absent.any():
@@ -122,6 +138,21 @@ def _merge(parts: Sequence[tuple[Tokens, NDArray[np.int64]]]) -> tuple[Tokens, N
     return tokens, counts.astype(np.int64)
 
 
+def distinct(documents: Documents) -> tuple[IntArray, IntArray]:
+    """(first, which): one document of each content in an order that only the contents decide, and for each document the
+    place of its content in that order."""
+    seen: dict[bytes, int] = {}
+    contents: list[bytes] = []
+    for chunk in documents.chunks():
+        for document in chunk:
+            content = blake2b(document, digest_size=16).digest()
+            seen.setdefault(content, len(contents))
+            contents.append(content)
+    place = {content: position for position, content in enumerate(sorted(seen))}
+    first = np.array([seen[content] for content in place], dtype=np.int64)
+    return first, np.array([place[content] for content in contents], dtype=np.int64)
+
+
 def write_corpus(
     documents: Documents,
     vocabulary: Vocabulary,
@@ -168,9 +199,12 @@ class ListedDocuments:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def take(self, indices: IntArray) -> ListedDocuments:
+        return ListedDocuments([self.tokens[index] for index in indices])
+
     def chunks(self) -> Iterator[Tokens]:
-        for begin in range(0, len(self), 1024):
-            part = self.tokens[begin : begin + 1024]
+        for begin in range(0, len(self), _CHUNK):
+            part = self.tokens[begin : begin + _CHUNK]
             block = np.full((len(part), self.length), NO_TOKEN)
             for row, document in zip(block, part, strict=True):
                 row[: len(document)] = document

@@ -143,7 +143,9 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         """Hash of the graphs, the settings and, for `transform`, the fitted table; empty without a cache."""
         if self.cache_dir is None:
             return ""
-        settings = {k: v for k, v in self.get_params(deep=False).items() if k not in ("cache_dir", "on_progress")}
+        settings = {
+            k: v for k, v in self.get_params(deep=False).items() if k not in ("cache_dir", "on_progress")
+        }
         return cache.key(
             kind=kind,
             graphs=cache.digest(itertools.chain([np.array(documents.length)], documents.chunks())),
@@ -152,7 +154,14 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         )
 
     def _settings(self) -> pv_dbow.Settings:
-        at_least = {"iterations": 0, "dimensions": 1, "epochs": 1, "min_count": 1, "negative": 1, "workers": 1}
+        at_least = {
+            "iterations": 0,
+            "dimensions": 1,
+            "epochs": 1,
+            "min_count": 1,
+            "negative": 1,
+            "workers": 1,
+        }
         for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
@@ -165,4 +174,3 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             raise ValueError(f"sample must be in [0, 1), got {self.sample}")
         names = pv_dbow.Settings.__dataclass_fields__
         return pv_dbow.Settings(**{name: getattr(self, name) for name in names})
-

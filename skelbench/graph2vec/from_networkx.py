@@ -31,14 +31,18 @@ def networkx_documents(graphs: Sequence[Any], iterations: int, attribute: str) -
     sizes: list[int] = []
     for number, graph in enumerate(graphs):
         if graph.is_directed() or graph.is_multigraph():
-            raise ValueError(f"graph {number}: expected an undirected graph without parallel edges, got {graph}")
+            raise ValueError(
+                f"graph {number}: expected an undirected graph without parallel edges, got {graph}"
+            )
         if len(graph) == 0:
             raise ValueError(f"graph {number} has no nodes; leave it out")
         first = len(labels)
         place = {node: first + i for i, node in enumerate(graph)}
         for node, data in graph.nodes(data=True):
             if named and attribute not in data:
-                raise ValueError(f"graph {number}, node {node!r}: no attribute {attribute!r}, which other nodes have")
+                raise ValueError(
+                    f"graph {number}, node {node!r}: no attribute {attribute!r}, which other nodes have"
+                )
             labels.append(_label(str(data[attribute])) if named else graph.degree(node))
             degrees.append(len(graph.adj[node]))
             neighbours.extend(place[other] for other in graph.adj[node])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +19,8 @@ from skelbench.graph2vec.poses import (
     poses,
     quantise,
 )
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,28 +51,16 @@ class SkeletonGraphs:
         """Number of graphs: clips * windows."""
         return int(self.frame_rows.shape[0] * self.frame_rows.shape[1])
 
-    def labels(self, begin: int = 0, end: int | None = None) -> Tensor:
-        """Node labels of graphs begin..end, clip by clip: int64 (end - begin, V)."""
-        rows = self.frame_rows.flatten(0, 1)[begin:end]
+    def labels(self, graphs: slice | IntArray = _ALL) -> Tensor:
+        """Node labels of the graphs named (of 0..len - 1, clip by clip), int64 (n, V)."""
+        rows = self.frame_rows.flatten(0, 1)[graphs]
         return self.frame_labels[rows].flatten(1)
-
-    def chunks(self, graphs: int = 8192) -> Iterator[Tensor]:
-        """The labels of all graphs in pieces of at most `graphs` graphs."""
-        for begin in range(0, len(self), graphs):
-            yield self.labels(begin, begin + graphs)
 
     def select(self, clips: IntArray) -> SkeletonGraphs:
         """The graphs of the clips at positions `clips` (of 0..N-1), in that order, over the same frames."""
         index = np.asarray(clips, dtype=np.int64)
         rows = self.frame_rows[torch.from_numpy(index)]
         return SkeletonGraphs(self.frame_labels, rows, self.edges, self.kept[index], self.dropped)
-
-    def content_hash(self) -> str:
-        """SHA-256 of the topology and of every graph's labels: the same graphs give the same hash."""
-        digest = hashlib.sha256(repr((self.nodes, self.edges.tolist())).encode())
-        for chunk in self.chunks():
-            digest.update(np.ascontiguousarray(chunk.numpy()))
-        return digest.hexdigest()
 
 
 def window_topology(skeleton: Skeleton, window: int, bodies: int = 1) -> Tensor:

@@ -65,7 +65,9 @@ def parents(skeleton: Skeleton) -> Tensor:
     parent = torch.arange(joints)
     for child, up in skeleton.edges:
         if not (0 <= child < joints and 0 <= up < joints):
-            raise DataError(f"skeleton: bone ({child}, {up}) names a joint outside 0..{joints - 1}; correct its edges")
+            raise DataError(
+                f"skeleton: bone ({child}, {up}) names a joint outside 0..{joints - 1}; correct its edges"
+            )
         parent[child] = up
     return parent
 
@@ -83,7 +85,9 @@ def poses(clips: Clips, two_person: TwoPerson = "drop") -> Poses:
         raise ValueError(f"two_person: expected one of {', '.join(get_args(TwoPerson))}, got {two_person!r}")
     skeleton = clips.skeleton
     if not skeleton.edges:
-        raise DataError(f"{clips.source}: the skeleton has no bones, so its clips have no graphs; give its edges")
+        raise DataError(
+            f"{clips.source}: the skeleton has no bones, so its clips have no graphs; give its edges"
+        )
     parent = parents(skeleton).numpy()
     kept = np.arange(len(clips)) if two_person == "disjoint" else np.flatnonzero(clips.bodies == 1)
     dropped = tuple(
@@ -101,7 +105,9 @@ def poses(clips: Clips, two_person: TwoPerson = "drop") -> Poses:
     child, up = np.array(bones, dtype=np.int64).T
     for clip, begin, count in zip(kept, first, frames, strict=True):
         joints = clips.clip(int(clip))
-        size = np.median(np.linalg.norm(joints[:, :, child] - joints[:, :, up], axis=-1).mean(axis=-1), axis=0)
+        size = np.median(
+            np.linalg.norm(joints[:, :, child] - joints[:, :, up], axis=-1).mean(axis=-1), axis=0
+        )
         if not np.isfinite(joints).all() or not (size > 0).all():
             what = "no extent in" if np.isfinite(joints).all() else "a non-finite coordinate in"
             raise DataError(f"{clips.names[clip]}: {what} one of its bodies; leave the clip out or repair it")
@@ -122,7 +128,9 @@ def features(position: Tensor, previous: Tensor, skeleton: Skeleton, kind: Label
         return position
     root = skeleton.root
     # Positions are relative to the root, whose own row holds its path: put both back into one frame of reference.
-    here, before = (p + _without_root_row(p[..., root : root + 1, :], root, p.shape[-2]) for p in (position, previous))
+    here, before = (
+        p + _without_root_row(p[..., root : root + 1, :], root, p.shape[-2]) for p in (position, previous)
+    )
     if kind == "motion":
         return here - before
     bone = here - here[..., parents(skeleton), :]

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skelbench.graph2vec.documents import Documents, Vocabulary, write_corpus
+from skelbench.graph2vec.documents import Documents, Vocabulary, distinct, write_corpus
 
 GENSIM_DOCUMENT_LIMIT = 10_000  #: MAX_DOCUMENT_LEN of gensim's doc2vec_inner: it ignores the words beyond
-Progress = Callable[[str, int, int], Any]  #: (stage, done, total); stages are "corpus" (documents) and "epoch"
+Progress = Callable[
+    [str, int, int], Any
+]  #: (stage, done, total); stages are "corpus" (documents) and "epoch"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ def gensim_doc2vec() -> Any:
     try:
         from gensim.models.doc2vec import Doc2Vec
     except ImportError as error:
-        raise ImportError("graph2vec needs gensim; install it with: pip install 'skelbench[graph]'") from error
+        raise ImportError(
+            "graph2vec needs gensim; install it with: pip install 'skelbench[graph]'"
+        ) from error
     return Doc2Vec
 
 
@@ -75,11 +79,18 @@ def infer(
     settings: Settings,
     on_progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Vectors of documents under an output table that stays as it is, float32 (N, dimensions)."""
-    model = _model(vocabulary, settings, len(documents))
+    """Vectors of documents under an output table that stays as it is, float32 (N, dimensions).
+
+    Vectors start at zero, and equal documents get equal vectors. With gensim's own start, and its random draws, a
+    vector would tell at which place of the file its document stood; where training and test clips are listed in the
+    same order of classes, a classifier learns classes from that.
+    """
+    first, which = distinct(documents)
+    model = _model(vocabulary, settings, len(first))
     model.syn1neg = np.ascontiguousarray(table[_rows(model, vocabulary)])
     model.learn_hidden = False
-    return _run(model, documents, vocabulary, settings, on_progress)[0]
+    model.dv.vectors[:] = 0
+    return _run(model, documents.take(first), vocabulary, settings, on_progress)[0][which]
 
 
 def _rows(model: Any, vocabulary: Vocabulary) -> NDArray[np.int64]:
@@ -97,15 +108,32 @@ def _model(vocabulary: Vocabulary, settings: Settings, documents: int) -> Any:
         learn_hidden = True
 
         def _do_train_epoch(
-            self, corpus_file, thread_id, offset, cython_vocab, memory, cur_epoch,
-            total_examples=None, total_words=None, offsets=None, start_doctags=None, **kwargs,
-        ):  # type: ignore[no-untyped-def]  # fmt: skip
-            work, neu1 = memory
-            return d2v_train_epoch_dbow(
-                self, corpus_file, offsets[thread_id], start_doctags[thread_id], cython_vocab, cur_epoch,
-                total_examples, total_words, work, neu1, len(self.dv), doctag_vectors=self.dv.vectors,
-                doctags_lockf=self.dv.vectors_lockf, train_words=False, learn_hidden=self.learn_hidden,
-            )  # fmt: skip
+            self,
+            corpus_file: str,
+            thread: int,
+            _offset: float,
+            words: Any,
+            memory: Any,
+            epoch: int,
+            **sizes: Any,
+        ) -> tuple[int, int, int]:
+            report: tuple[int, int, int] = d2v_train_epoch_dbow(
+                self,
+                corpus_file,
+                sizes["offsets"][thread],
+                sizes["start_doctags"][thread],
+                words,
+                epoch,
+                sizes["total_examples"],
+                sizes["total_words"],
+                *memory,
+                len(self.dv),
+                doctag_vectors=self.dv.vectors,
+                doctags_lockf=self.dv.vectors_lockf,
+                train_words=False,
+                learn_hidden=self.learn_hidden,
+            )
+            return report
 
     model = CorpusFileDoc2Vec(
         dm=0,
@@ -146,7 +174,7 @@ def _run(
             " smaller graphs or fewer iterations"
         )
 
-    class Epochs(CallbackAny2Vec):  # type: ignore[misc]
+    class Epochs(CallbackAny2Vec):
         done = 0
 
         def on_epoch_end(self, model: Any) -> None:
@@ -162,10 +190,17 @@ def _run(
         # A worker stops after *more* than its share of the words; one word less than there are makes that its share.
         words = lines * documents.length - (1 if settings.workers > 1 else 0)
         model.train(
-            corpus_file=str(path), total_examples=lines, total_words=words, epochs=settings.epochs, callbacks=[Epochs()]
+            corpus_file=str(path),
+            total_examples=lines,
+            total_words=words,
+            epochs=settings.epochs,
+            callbacks=[Epochs()],
         )
     vectors: NDArray[np.float32] = model.dv.vectors
     moved = (vectors != before).any(axis=1)
     if not moved.any():
-        raise RuntimeError(f"gensim trained none of {len(documents)} document vectors; this is a bug, please report it")
+        raise RuntimeError(
+            f"gensim moved none of {len(documents)} document vectors: sample={settings.sample} leaves out nearly all"
+            f" of {int(vocabulary.counts.sum())} words; use sample=0 on a corpus this small"
+        )
     return vectors, int((~moved).sum())

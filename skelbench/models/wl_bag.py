@@ -31,6 +31,8 @@ class WLBagGRU(nn.Module):
     dropout: before the GRU and before the linear layer.
     """
 
+    indptr: Tensor
+    indices: Tensor
     known: Tensor
 
     def __init__(

@@ -64,11 +64,15 @@ def _check(labels: Tensor, indptr: Tensor, indices: Tensor, iterations: int, bit
         raise ValueError(f"labels: expected int64 (V,) or (G, V), got {labels.dtype} {tuple(labels.shape)}")
     for name, value in (("indptr", indptr), ("indices", indices)):
         if value.dtype != torch.int64 or value.dim() != 1:
-            raise ValueError(f"{name}: expected int64 with one dimension, got {value.dtype} {tuple(value.shape)}")
+            raise ValueError(
+                f"{name}: expected int64 with one dimension, got {value.dtype} {tuple(value.shape)}"
+            )
         if value.device != labels.device:
             raise ValueError(f"{name} is on {value.device}, labels on {labels.device}")
     if indptr.shape[0] != labels.shape[-1] + 1:
-        raise ValueError(f"indptr: {labels.shape[-1]} nodes need {labels.shape[-1] + 1} numbers, not {len(indptr)}")
+        raise ValueError(
+            f"indptr: {labels.shape[-1]} nodes need {labels.shape[-1] + 1} numbers, not {len(indptr)}"
+        )
     if iterations < 0 or not 1 <= bits <= 64:
         raise ValueError(f"iterations must be at least 0 and bits 1 to 64, got {iterations} and {bits}")
     # The compiled op looks at the values itself on the CPU; elsewhere only a call that is not being traced can.
@@ -86,7 +90,9 @@ def neighbour_lists(edges: Tensor, nodes: int) -> NeighbourLists:
     Raises ValueError for an edge to a node outside 0..nodes-1, a loop, or an edge given twice.
     """
     if edges.dim() != 2 or edges.shape[1] != 2 or edges.dtype != torch.int64:
-        raise ValueError(f"edges: expected int64 of shape (E, 2), got {edges.dtype} of shape {tuple(edges.shape)}")
+        raise ValueError(
+            f"edges: expected int64 of shape (E, 2), got {edges.dtype} of shape {tuple(edges.shape)}"
+        )
     if not torch.compiler.is_compiling():  # what depends on values cannot be traced
         _check_edges(edges, nodes)
     both = torch.cat([edges, edges.flip(1)])

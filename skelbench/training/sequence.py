@@ -61,7 +61,7 @@ def train_sequence_classifier(
     train: Sequences,
     labels: Tensor,
     test: Sequences,
-    settings: SequenceSettings = SequenceSettings(),  # noqa: B008 - frozen
+    settings: SequenceSettings = SequenceSettings(),
     on_epoch: Callable[[int, float, float], Any] | None = None,
 ) -> SequenceResult:
     """Train `model`, on the device of its parameters, and classify the test clips.

@@ -28,7 +28,9 @@ def karateclub_features(graph, labels, iterations):
     depths = [list(features.values())]
     for _ in range(iterations):
         features = {
-            node: md5("_".join([features[node], *sorted(features[o] for o in graph[node])]).encode()).hexdigest()
+            node: md5(
+                "_".join([features[node], *sorted(features[o] for o in graph[node])]).encode()
+            ).hexdigest()
             for node in graph
         }
         depths.append(list(features.values()))
@@ -37,8 +39,12 @@ def karateclub_features(graph, labels, iterations):
 
 def networkx_features(graph, labels, iterations):
     """networkx's subgraph hashes. Labels are padded: it joins them without a separator."""
-    nx.set_node_attributes(graph, {v: f"{label:+020d}" for v, label in zip(graph, labels, strict=True)}, "label")
-    hashes = nx.weisfeiler_lehman_subgraph_hashes(graph, node_attr="label", iterations=iterations, digest_size=16)
+    nx.set_node_attributes(
+        graph, {v: f"{label:+020d}" for v, label in zip(graph, labels, strict=True)}, "label"
+    )
+    hashes = nx.weisfeiler_lehman_subgraph_hashes(
+        graph, node_attr="label", iterations=iterations, digest_size=16
+    )
     return [[hashes[v][depth] for v in graph] for depth in range(iterations)]
 
 
@@ -137,8 +143,12 @@ def test_registration_and_compilation():
     labels = torch.randint(9, (12, 25))
     lists = neighbour_lists(BINARY_TREE, 25)
     torch.library.opcheck(torch.ops.skelbench.wl_subtrees.default, (labels, *lists, 2, 64))
-    torch.library.opcheck(torch.ops.skelbench.wl_subtrees.default, (labels[:, ::2][:, :0], lists[0][:1], lists[1][:0], 0, 64))
-    compiled = torch.compile(lambda x: wl_subtrees(x, BINARY_TREE) & 1023, fullgraph=True, backend="aot_eager")
+    torch.library.opcheck(
+        torch.ops.skelbench.wl_subtrees.default, (labels[:, ::2][:, :0], lists[0][:1], lists[1][:0], 0, 64)
+    )
+    compiled = torch.compile(
+        lambda x: wl_subtrees(x, BINARY_TREE) & 1023, fullgraph=True, backend="aot_eager"
+    )
     assert torch.equal(compiled(labels), wl_subtrees(labels, BINARY_TREE) & 1023)
 
 
@@ -185,4 +195,6 @@ def test_lists_that_cannot_be(change, message):
     }
     call = path | change
     with pytest.raises((ValueError, RuntimeError), match=message):
-        wl_subtrees_csr(call["labels"], call["indptr"], call["indices"], call["iterations"], bits=call["bits"])
+        wl_subtrees_csr(
+            call["labels"], call["indptr"], call["indices"], call["iterations"], bits=call["bits"]
+        )
