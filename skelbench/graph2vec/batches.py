@@ -19,7 +19,6 @@ class LabelBatches:
     shear: off-diagonals of a random shear per clip are U(-shear, shear) in training batches; 0 for none.
     scale: standard deviation of the logarithm of a random scale per clip, in training batches.
     noise: standard deviation, in mean bone lengths, of noise on every coordinate of every frame, in training batches.
-    jitter: True moves windows in training batches by up to half the distance to the next.
     """
 
     poses: Poses
@@ -30,7 +29,6 @@ class LabelBatches:
     shear: float = 0.0
     scale: float = 0.0
     noise: float = 0.0
-    mirror: bool = False
 
     def __len__(self) -> int:
         return len(self.clips)
