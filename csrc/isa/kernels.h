@@ -1,6 +1,8 @@
 // The table of kernels that each ISA level fills, and the choice between the levels at run time.
 #pragma once
+#include "augment/kernels.h"
 #include "contrastive/kernels.h"
+#include "ragged/kernels.h"
 #include "wl/kernels.h"
 
 namespace skelbench {
@@ -8,6 +10,8 @@ namespace skelbench {
 struct Kernels {
     const char* level;  // "scalar", "avx2", "avx512"
     contrastive::Kernels contrastive;
+    ragged::Kernels ragged;
+    augment::Kernels augment;
     wl::Kernels wl;
 };
 

@@ -19,5 +19,7 @@ void parallel_for(int64_t count, int64_t grain, const F& f) {
 
 }  // namespace skelbench::SKELBENCH_ISA
 
+#include "augment/cpu.h"
 #include "contrastive/cpu.h"
+#include "ragged/cpu.h"
 #include "wl/cpu.h"

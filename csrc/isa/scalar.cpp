@@ -7,6 +7,8 @@ namespace skelbench {
 
 const Kernels scalar_kernels{.level = "scalar",
                              .contrastive = scalar::contrastive_kernels,
+                             .ragged = scalar::ragged_kernels,
+                             .augment = scalar::augment_kernels,
                              .wl = scalar::wl_kernels};
 
 namespace contrastive {
