@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
@@ -97,12 +98,33 @@ class Vocabulary:
         """The words as the corpus file spells them, in the order of `tokens`; 0 is kept for no word."""
         return [f"{index:0{self.width}x}" for index in range(1, len(self) + 1)]
 
-    def index(self, tokens: Tokens) -> NDArray[np.int64]:
+    @cached_property
+    def _slots(self) -> NDArray[np.int32]:
+        """Hash table with linear probing, a power of two and at least twice as long as there are words: 1-based
+        indices of words, 0 where empty. Tokens are hashes already, so their low bits say where to begin."""
+        slots = np.zeros(1 << (2 * len(self)).bit_length(), dtype=np.int32)
+        waiting = np.arange(1, len(self) + 1, dtype=np.int32)
+        place = self.tokens & (len(slots) - 1)
+        while len(waiting):
+            empty = slots[place] == 0
+            slots[place[empty]] = waiting[empty]  # of several words for one place the last stays
+            left = slots[place] != waiting
+            waiting, place = waiting[left], (place[left] + 1) & (len(slots) - 1)
+        return slots
+
+    def index(self, tokens: Tokens) -> NDArray[np.int32]:
         """1-based index of each token, 0 for one that is no word; same shape."""
-        place = np.searchsorted(self.tokens, tokens)
-        place[place == len(self.tokens)] = 0
-        found = self.tokens[place] == tokens
-        return np.where(found, place + 1, 0)
+        flat, mask = tokens.ravel(), len(self._slots) - 1
+        found = np.zeros(len(flat), dtype=np.int32)
+        asked = np.arange(len(flat))
+        place = flat & mask
+        while len(asked):
+            word = self._slots[place]
+            hit = (word > 0) & (self.tokens[word - 1] == flat[asked])
+            found[asked[hit]] = word[hit]
+            on = (word > 0) & ~hit
+            asked, place = asked[on], (place[on] + 1) & mask
+        return found.reshape(tokens.shape)
 
 
 def build_vocabulary(documents: Documents, min_count: int) -> Vocabulary:
