@@ -155,9 +155,14 @@ def build_vocabulary(documents: Documents, min_count: int) -> Vocabulary:
 
 
 def _merge(parts: Sequence[tuple[Tokens, NDArray[np.int64]]]) -> tuple[Tokens, NDArray[np.int64]]:
-    tokens, group = np.unique(np.concatenate([part[0] for part in parts]), return_inverse=True)
-    counts = np.bincount(group, weights=np.concatenate([part[1] for part in parts]), minlength=len(tokens))
-    return tokens, counts.astype(np.int64)
+    """One count of tokens from several, each in ascending order (which the stable sort makes use of)."""
+    tokens = np.concatenate([part[0] for part in parts])
+    counts = np.concatenate([part[1] for part in parts])
+    order = np.argsort(tokens, kind="stable")
+    tokens, counts = tokens[order], counts[order]
+    del order
+    first = np.flatnonzero(np.concatenate([[True], tokens[1:] != tokens[:-1]]))
+    return tokens[first], np.add.reduceat(counts, first)
 
 
 def distinct(documents: Documents) -> tuple[IntArray, IntArray]:
