@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from skelbench.data.clips import DataError
+from skelbench.data.load import load
 from skelbench.graph2vec import poses, skeleton_graphs, window_topology
 from skelbench.graph2vec.batches import LabelBatches
 from skelbench.graph2vec.graphs import window_rows
 from skelbench.graph2vec.poses import ABSENT
+from skelbench.ops.wl import wl_subtrees
 from tests.conftest import make_clips
 
 
@@ -167,3 +169,26 @@ def test_clips_that_cannot_be():
     clips.joints[clips.offsets[2] :] = 1
     with pytest.raises(DataError, match="clip002: no extent"):
         skeleton_graphs(clips)
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes"), [("nw_ucla.npz", 100), ("hdm05_11.npz", 155), ("sbu_interaction.npz", 150)]
+)
+def test_real_skeletons_give_the_words_of_networkx(real_data, name, nodes):
+    """Subtrees of real poses, over all graphs, are told apart as networkx tells them apart."""
+    clips = load(real_data(name))
+    chosen = clips.select(np.arange(0, len(clips), len(clips) // 12))
+    graphs = skeleton_graphs(chosen, windows=4, bin_size=1.5, two_person="disjoint")
+    assert graphs.nodes == nodes
+    labels = graphs.labels()
+    ours = wl_subtrees(labels, graphs.edges, 2)
+    pairs: list[set[tuple[int, str]]] = [set(), set()]
+    for row, tokens in zip(labels.tolist(), ours.tolist(), strict=True):
+        graph = nx.Graph(graphs.edges.tolist())
+        nx.set_node_attributes(graph, {v: f"{label:020d}" for v, label in enumerate(row)}, "label")
+        theirs = nx.weisfeiler_lehman_subgraph_hashes(graph, node_attr="label", iterations=2)
+        for depth in (1, 2):
+            pairs[depth - 1] |= {(tokens[depth][v], hashes[depth - 1]) for v, hashes in theirs.items()}
+    for depth in pairs:
+        assert len(depth) > 100
+        assert len({ours for ours, _ in depth}) == len({theirs for _, theirs in depth}) == len(depth)
