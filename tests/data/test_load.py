@@ -322,7 +322,7 @@ def test_a_failed_save_leaves_what_was_there(tmp_path, corpus, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(DataError, match="No space left on device.*what was written lies in"):
+    with pytest.raises(DataError, match=r"No space left on device.*what was written lies in"):
         save(corpus, tmp_path / "out")
     monkeypatch.undo()
     assert load(tmp_path / "out").content_hash == corpus.content_hash

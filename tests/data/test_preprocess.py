@@ -97,7 +97,7 @@ def test_a_pose_that_defines_no_axes_is_counted(corpus):
 
 def test_skeletons_without_shoulders(corpus):
     clips = replace(corpus, skeleton=Skeleton(("a", "b"), ((1, 0),), 0))
-    with pytest.raises(DataError, match="needs joints named as left and right shoulder.*a, b"):
+    with pytest.raises(DataError, match=r"needs joints named as left and right shoulder.*a, b"):
         preprocess(clips, "body")
     with pytest.raises(DataError, match="choose none or body"):
         preprocess(clips, "yaw")

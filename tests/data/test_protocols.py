@@ -101,7 +101,7 @@ def test_real_data(real_data, file, name, column, train, test):
 
 def test_what_the_data_do_not_have(corpus):
     other = replace(corpus, synthetic=False, dataset="mine", splits={})
-    with pytest.raises(DataError, match="mine.* has no protocol xset; it has xsub, xview"):
+    with pytest.raises(DataError, match=r"mine.* has no protocol xset; it has xsub, xview"):
         protocol(other, "xset")
     with pytest.raises(DataError, match=r"belongs to NTU RGB\+D, but .* is mine"):
         protocol(other, "NTU60_CV")
