@@ -40,7 +40,7 @@ class Terminal(Progress):
     """
 
     def __init__(self) -> None:
-        self.console = Console(soft_wrap=True, highlight=False)
+        self.console = Console(highlight=False)
         self.bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -75,7 +75,7 @@ class Terminal(Progress):
 
     def score(self, score: Score) -> None:
         self._clear()
-        self.console.print(report.score_line(score), markup=False)
+        self.console.print(report.score_line(score), markup=False, soft_wrap=True)
 
     def end(self, results: Results, folder: Path) -> None:
         self.close()

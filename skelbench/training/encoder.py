@@ -128,7 +128,9 @@ def train_encoder(
         if not torch.isfinite(total):
             raise TrainingError(f"the loss is {mean_loss} in epoch {epoch}: lower --lr (is {settings.lr:g})")
         rate = sampler.clips_per_epoch / (time.perf_counter() - began)
-        history.append(EpochLog("train", epoch, settings.epochs, mean_loss, schedule.get_last_lr()[0], rate))
+        history.append(
+            EpochLog("train", epoch, settings.epochs, mean_loss, float(schedule.get_last_lr()[0]), rate)
+        )
         task.on_epoch(history[-1])
         schedule.step()
         after_epoch(epoch, model)

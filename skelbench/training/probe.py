@@ -53,7 +53,7 @@ def fit_softmax(
             )
         rate = sampler.clips_per_epoch / (time.perf_counter() - began)
         history.append(
-            EpochLog("probe", epoch, settings.probe_epochs, mean_loss, schedule.get_last_lr()[0], rate)
+            EpochLog("probe", epoch, settings.probe_epochs, mean_loss, float(schedule.get_last_lr()[0]), rate)
         )
         task.on_epoch(history[-1])
         schedule.step()
@@ -71,7 +71,9 @@ def linear_probe(
     representations as they are.
     """
     train = representations[task.train]
-    mean, deviation = train.mean(0), train.std(0, correction=0).clamp_min(1e-6)
+    mean, deviation = train.mean(0), train.std(0, correction=0)
+    # A column that does not vary but for rounding says nothing: it gets no weight.
+    deviation = torch.where(deviation > 1e-5 * mean.abs(), deviation, torch.inf)
     standardised = (representations - mean) / deviation
     torch.manual_seed(task.seed)
     layer = nn.Linear(representations.shape[1], task.shape.classes).to(representations.device)

@@ -1,0 +1,124 @@
+// Backward: a tile's similarities become the gradient weights of its pairs, which two products carry to the
+// rows.
+#pragma once
+#include "contrastive/tile.h"
+
+namespace skelbench::SKELBENCH_ISA {
+
+using contrastive::Backward;
+
+// s_ij -> dL/ds_ij summed over both anchors of the pair, where no two rows share a class.
+template <class V, bool Mirrored>
+void weigh_plain(const Tile<V>& t, const Terms<V>& terms, const Backward<typename V::scalar_type>& in) {
+    constexpr int W = V::width, N = V::cols;
+    const V offset = terms.log_k2 - V::set(static_cast<typename V::scalar_type>(t.p.shift));
+    for (int64_t c = 0; c < kTile; c += N * W) {
+        V other[N];
+        for (int v = 0; v < N; ++v) other[v] = Mirrored ? V::load(in.weight + t.j + c + v * W) : V::set(0);
+        for (int64_t r = 0; r < t.m; ++r) {
+            const V own = V::set(in.weight[t.i + r]);
+#pragma GCC unroll 8
+            for (int v = 0; v < N; ++v) {
+                typename V::scalar_type* s = t.s + r * kTile + c + v * W;
+                const V e = exp2(fma(V::load(s), terms.scale, offset));
+                (e * (Mirrored ? own + other[v] : own)).store(s);
+            }
+        }
+    }
+}
+
+// The same where classes meet. The positives' share is taken off here, before anything is rounded or summed:
+// on well-separated classes it nearly cancels the softmax weight, and what is left is the gradient.
+template <class V>
+void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const Packed<V>& a, const Packed<V>& b,
+                  const Backward<typename V::scalar_type>& in) {
+    using T = typename V::scalar_type;
+    constexpr int W = V::width;
+    const V zero = V::set(0), minus_temperature = V::set(static_cast<T>(-in.temperature));
+    const bool both = t.p.square;
+    for (int64_t c = 0; c < t.vectors() * W; c += W) {
+        const int64_t column = both ? t.j + c : 0;
+        const V other_shift = V::load(in.shift + column),
+                other_weight = both ? V::load(in.weight + column) : zero,
+                other_positive = both ? V::load(in.positive + column) : zero;
+        for (int64_t r = 0; r < t.m; ++r) {
+            const int64_t i = t.i + r;
+            const Masks<V> mask(b.rows.cls + t.j, c, a.rows.cls[i], t.p.self[i] - static_cast<int32_t>(t.j));
+            T* at = t.s + r * kTile + c;
+            const V s = V::load(at);
+            const V x = s * terms.scale + select(mask.same, zero, terms.log_k2);
+            const V y = s * terms.minus_log2e + terms.log_k1;
+            const auto term = [&](V shift, V weight) {
+                V e = exp2(x - shift);
+                if (terms.with_k1) e = fma(select(mask.same, exp2(y - shift), zero), minus_temperature, e);
+                return e * weight;
+            };
+            const V shift = V::set(in.shift[i]), weight = V::set(in.weight[i]);
+            V w = t.p.shared_shift ? term(shift, weight + other_weight)
+                  : both           ? term(shift, weight) + term(other_shift, other_weight)
+                                   : term(shift, weight);
+            w = w - select(mask.same, V::set(in.positive[i]) + other_positive, zero);
+            select(mask.valid, w, zero).store(at);
+        }
+    }
+}
+
+// Sums gradients in class order, one padded row per row; scatter puts them back in the caller's order.
+template <class V>
+class Gradient {
+    using T = typename V::scalar_type;
+
+public:
+    Gradient(const Packed<V>& rows, T* out)
+        : rows_(rows), out_(out), sums_(rows.direct() || !out ? 0 : rows.rows.n * rows.stride, true) {
+        if (out && rows.direct()) std::memset(out, 0, rows.rows.n * rows.d * sizeof(T));
+    }
+    bool wanted() const { return out_ != nullptr; }
+    T* row(int64_t i) const { return (rows_.direct() ? out_ : sums_.get()) + i * rows_.stride; }
+    void scatter() const {
+        if (!wanted() || rows_.direct()) return;
+        parallel_for(rows_.rows.n, 2048, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i)
+                std::memcpy(out_ + rows_.rows.order[i] * rows_.d, row(i), rows_.d * sizeof(T));
+        });
+    }
+
+private:
+    const Packed<V>& rows_;
+    T* out_;
+    Buffer<T> sums_;
+};
+
+template <class V>
+void backward(const Problem<typename V::scalar_type>& p, const Backward<typename V::scalar_type>& in) {
+    using T = typename V::scalar_type;
+    const Packed<V> a(p.anchors, p.d);
+    const Rows<T> none{};
+    const Packed<V> other(p.square ? none : p.contrasts, p.d);
+    const Packed<V>& b = p.square ? a : other;
+    const Terms<V> terms(p);
+    const Gradient<V> grad_a(a, in.grad_anchors), grad_own_b(b, p.square ? nullptr : in.grad_contrasts);
+    const Gradient<V>& grad_b = p.square ? grad_a : grad_own_b;
+
+    walk_tiles<V>(p, a, b, [&](int64_t ti, int64_t tj) {
+        alignas(64) T s[kTile * kTile];
+        const Tile<V> t = similarities<V>(p, a, b, ti, tj, s);
+        if (t.plain && p.k2 == 0) return;
+        if (t.plain) {
+            t.mirrored() ? weigh_plain<V, true>(t, terms, in) : weigh_plain<V, false>(t, terms, in);
+        } else {
+            weigh_masked<V>(t, terms, a, b, in);
+        }
+        const int64_t vectors = a.stride / V::width;
+        if (grad_a.wanted())
+            multiply<V, true>(t.m, vectors, t.n,
+                              {s, kTile, 1, b.row(tj), b.stride, grad_a.row(t.i), a.stride});
+        if (!t.diagonal && grad_b.wanted())
+            multiply<V, true>(t.n, vectors, t.m,
+                              {s, 1, kTile, a.row(ti), a.stride, grad_b.row(t.j), b.stride});
+    });
+    grad_a.scatter();
+    grad_own_b.scatter();
+}
+
+}  // namespace skelbench::SKELBENCH_ISA

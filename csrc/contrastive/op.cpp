@@ -1,0 +1,290 @@
+// The contrastive op on the CPU: schema, checks, the order of the rows, and what is done once per row.
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+#include <torch/headeronly/util/Exception.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "isa/kernels.h"
+
+namespace skelbench::contrastive {
+namespace {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using MaybeTensor = std::optional<Tensor>;
+
+// Below this a shared shift lets rows underflow: e^(-2 / 0.03) is near the smallest float.
+constexpr double kSmallestTemperature = 0.03;
+
+// An operand sorted by class.
+struct Sorted {
+    std::vector<int32_t> order, cls;
+    bool identity = true;
+};
+
+// Rows ordered by label, ties by index: by counting where the labels span little, as class numbers do.
+std::vector<int32_t> order_by_label(const int64_t* labels, int64_t n) {
+    std::vector<int32_t> order(n);
+    std::iota(order.begin(), order.end(), 0);
+    if (std::is_sorted(labels, labels + n)) return order;
+    const auto [low, high] = std::minmax_element(labels, labels + n);
+    const uint64_t span = static_cast<uint64_t>(*high) - static_cast<uint64_t>(*low);
+    if (span < static_cast<uint64_t>(8 * n)) {
+        const int64_t first = *low;
+        std::vector<int32_t> place(span + 2, 0);
+        for (int64_t i = 0; i < n; ++i) ++place[labels[i] - first + 1];
+        std::partial_sum(place.begin(), place.end(), place.begin());
+        for (int64_t i = 0; i < n; ++i) order[place[labels[i] - first]++] = static_cast<int32_t>(i);
+    } else {
+        std::stable_sort(order.begin(), order.end(),
+                         [&](int32_t a, int32_t b) { return labels[a] < labels[b]; });
+    }
+    return order;
+}
+
+// Gives the rows of both operands (or of one) ascending class numbers that equal labels share.
+void number_classes(const int64_t* labels_a, Sorted& a, const int64_t* labels_b, Sorted* b) {
+    const auto finish = [](Sorted& s) {
+        for (size_t i = 0; i < s.order.size(); ++i) s.identity &= s.order[i] == static_cast<int32_t>(i);
+        s.cls.resize(s.order.size() + kPad, -1);
+    };
+    size_t i = 0, j = 0;
+    int32_t cls = 0;
+    const size_t n = a.order.size(), m = b ? b->order.size() : 0;
+    while (i < n || j < m) {
+        const int64_t label = j == m || (i < n && labels_a[a.order[i]] <= labels_b[b->order[j]])
+                                  ? labels_a[a.order[i]]
+                                  : labels_b[b->order[j]];
+        for (; i < n && labels_a[a.order[i]] == label; ++i) a.cls.push_back(cls);
+        for (; j < m && labels_b[b->order[j]] == label; ++j) b->cls.push_back(cls);
+        ++cls;
+    }
+    finish(a);
+    if (b) finish(*b);
+}
+
+// The call as the kernels see it, with the memory it points into.
+template <class T>
+struct Call {
+    Tensor embeddings, contrasts;
+    Sorted a, b;
+    std::vector<int32_t> self, positives;  // per anchor in class order: its own contrast, |P|
+    Problem<T> problem{};
+    const Entry<T>& entry;
+
+    Call(const Entry<T>& e, const Tensor& z, const Tensor& labels, const MaybeTensor& c,
+         const MaybeTensor& c_labels, double temperature, double k1, double k2,
+         std::optional<int64_t> self_offset)
+        : embeddings(z), contrasts(c.value_or(z)), entry(e) {
+        const int64_t n = z.size(0), m = contrasts.size(0);
+        const int64_t* la = labels.const_data_ptr<int64_t>();
+        const int64_t* lb = c ? c_labels->const_data_ptr<int64_t>() : la;
+        a.order = order_by_label(la, n);
+        if (c) b.order = order_by_label(lb, m);
+        number_classes(la, a, lb, c ? &b : nullptr);
+        const Sorted& other = c ? b : a;
+
+        std::vector<int32_t> place(m), size(n + m, 0);
+        for (int64_t i = 0; i < m; ++i) place[other.order[i]] = static_cast<int32_t>(i);
+        for (int64_t i = 0; i < m; ++i) ++size[other.cls[i]];
+        self.assign(n + kPad, -1);
+        positives.resize(n);
+        for (int64_t i = 0; i < n; ++i) {
+            if (!c) self[i] = static_cast<int32_t>(i);
+            if (c && self_offset) self[i] = place[a.order[i] + *self_offset];
+            positives[i] = size[a.cls[i]] - (self[i] >= 0 && other.cls[self[i]] == a.cls[i]);
+        }
+
+        const double norm = largest_norm(embeddings, "embeddings");
+        const double largest = norm * (c ? largest_norm(contrasts, "contrasts") : norm);
+        const double log2e = 1.4426950408889634, bound = largest / temperature;
+        const double k1_bound = k1 > 0 ? largest + std::log(k1) - bound : 0;
+        problem.anchors = {z.const_data_ptr<T>(), n, a.order.data(), a.cls.data(), a.identity};
+        problem.contrasts =
+            c ? Rows<T>{contrasts.const_data_ptr<T>(), m, b.order.data(), b.cls.data(), b.identity}
+              : problem.anchors;
+        problem.square = !c;
+        problem.d = z.size(1);
+        problem.self = self.data();
+        problem.scale = log2e / temperature;
+        problem.k1 = k1;
+        problem.k2 = k2;
+        problem.shared_shift = bound <= 1.01 / kSmallestTemperature && k1_bound < 80;
+        problem.shift = static_cast<T>(bound * log2e);
+    }
+
+    double largest_norm(const Tensor& rows, const char* name) const {
+        std::vector<T> squares(rows.size(0));
+        entry.squared_norms(rows.const_data_ptr<T>(), rows.size(0), rows.size(1), squares.data());
+        T largest = 0;
+        for (size_t i = 0; i < squares.size(); ++i) {
+            STD_TORCH_CHECK(std::isfinite(squares[i]), name, ": row ", i, " of ", squares.size(),
+                            " is not finite; check the encoder's output before the loss");
+            largest = std::max(largest, squares[i]);
+        }
+        return std::sqrt(static_cast<double>(largest));
+    }
+};
+
+void check(const Tensor& z, const Tensor& labels, const MaybeTensor& c, const MaybeTensor& c_labels,
+           double temperature, double k1, double k2, std::optional<int64_t> self_offset) {
+    const auto rows = [](const Tensor& x, const Tensor& y, const char* name) {
+        STD_TORCH_CHECK(x.dim() == 2 && x.size(1) > 0, name, " must be (rows, D) with D > 0");
+        STD_TORCH_CHECK(x.size(0) < std::numeric_limits<int32_t>::max() - 4096, name, " has too many rows");
+        STD_TORCH_CHECK(y.dim() == 1 && y.size(0) == x.size(0) && y.scalar_type() == ScalarType::Long,
+                        "labels of ", name, " must be int64, one per row");
+    };
+    rows(z, labels, "embeddings");
+    STD_TORCH_CHECK(temperature > 0 && std::isfinite(temperature),
+                    "temperature must be positive: ", temperature);
+    STD_TORCH_CHECK(k1 >= 0 && k2 >= 0 && std::isfinite(k1) && std::isfinite(k2),
+                    "k1 and k2 must not be negative: ", k1, ", ", k2);
+    STD_TORCH_CHECK(c.has_value() == c_labels.has_value(), "contrasts and contrast_labels go together");
+    if (c) {
+        rows(*c, *c_labels, "contrasts");
+        STD_TORCH_CHECK(c->size(1) == z.size(1) && c->scalar_type() == z.scalar_type(),
+                        "contrasts must have the width and dtype of embeddings");
+        STD_TORCH_CHECK(!self_offset || (*self_offset >= 0 && *self_offset + z.size(0) <= c->size(0)),
+                        "self_offset must lie in [0, M - N]");
+    }
+}
+
+Tensor row_vector(const Tensor& like, int64_t n, ScalarType dtype) {
+    return torch::stable::new_empty(like, {n}, dtype);
+}
+
+template <class T>
+std::tuple<Tensor, Tensor, Tensor> forward_as(const Call<T>& call, double temperature, ScalarType dtype) {
+    const int64_t n = call.problem.anchors.n;
+    std::vector<T> shift(n + kPad);
+    std::vector<double> sum(n + kPad), positive(n + kPad);
+    call.entry.forward(call.problem, {shift.data(), sum.data(), positive.data()});
+    Tensor loss = row_vector(call.embeddings, n, dtype),
+           lse = row_vector(call.embeddings, n, ScalarType::Double),
+           counts = row_vector(call.embeddings, n, ScalarType::Long);
+    T* losses = loss.template mutable_data_ptr<T>();
+    double* lses = lse.template mutable_data_ptr<double>();
+    int64_t* positives = counts.template mutable_data_ptr<int64_t>();
+    for (int64_t i = 0; i < n; ++i) {
+        const int32_t row = call.a.order[i];
+        const int32_t count = call.positives[i];
+        const double log_sum = shift[i] * 0.6931471805599453 + std::log(sum[i]);
+        positives[row] = count;
+        lses[row] = count ? log_sum : 0;
+        losses[row] = count ? static_cast<T>(log_sum - positive[i] / (temperature * count)) : T(0);
+    }
+    return {loss, lse, counts};
+}
+
+template <class T>
+void backward_as(const Call<T>& call, const Tensor& grad, const Tensor& lse, double temperature,
+                 Tensor* grad_a, Tensor* grad_b) {
+    const int64_t n = call.problem.anchors.n;
+    std::vector<T> shift(n + kPad), weight(n + kPad), positive(n + kPad);
+    const T* grads = grad.const_data_ptr<T>();
+    const double* lses = lse.const_data_ptr<double>();
+    for (int64_t i = 0; i < n; ++i) {
+        const int32_t row = call.a.order[i];
+        const int32_t count = call.positives[i];
+        const double log2_sum = lses[row] * 1.4426950408889634, g = grads[row] / temperature;
+        // An anchor without a positive has no loss: a shift that no exponent reaches, and no weight.
+        shift[i] = static_cast<T>(call.problem.shared_shift ? call.problem.shift : count ? log2_sum : 1e30);
+        weight[i] = static_cast<T>(count ? g * std::exp2(shift[i] - log2_sum) : 0);
+        positive[i] = static_cast<T>(count ? g / count : 0);
+    }
+    call.entry.backward(call.problem, {shift.data(), weight.data(), positive.data(), temperature,
+                                       grad_a ? grad_a->template mutable_data_ptr<T>() : nullptr,
+                                       grad_b ? grad_b->template mutable_data_ptr<T>() : nullptr});
+}
+
+// Half-precision inputs are computed in float.
+Tensor computed(const Tensor& x) {
+    const ScalarType dtype = x.scalar_type();
+    STD_TORCH_CHECK(dtype == ScalarType::Float || dtype == ScalarType::Double ||
+                        dtype == ScalarType::BFloat16 || dtype == ScalarType::Half,
+                    "embeddings must be float32, float64, bfloat16 or float16");
+    const bool half = dtype == ScalarType::BFloat16 || dtype == ScalarType::Half;
+    return torch::stable::contiguous(half ? torch::stable::to(x, ScalarType::Float) : x);
+}
+
+MaybeTensor computed(const MaybeTensor& x) {
+    return x ? MaybeTensor(computed(*x)) : std::nullopt;
+}
+
+std::tuple<Tensor, Tensor, Tensor> contrastive(Tensor embeddings, Tensor labels, MaybeTensor contrasts,
+                                               MaybeTensor contrast_labels, double temperature, double k1,
+                                               double k2, std::optional<int64_t> self_offset) {
+    check(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset);
+    const Tensor z = computed(embeddings), y = torch::stable::contiguous(labels);
+    const MaybeTensor c = computed(contrasts),
+                      cy =
+                          contrasts ? MaybeTensor(torch::stable::contiguous(*contrast_labels)) : std::nullopt;
+    const contrastive::Kernels& table = kernels().contrastive;
+    if (z.scalar_type() == ScalarType::Double) {
+        return forward_as(Call<double>(*table.f64, z, y, c, cy, temperature, k1, k2, self_offset),
+                          temperature, ScalarType::Double);
+    }
+    return forward_as(Call<float>(table.f32, z, y, c, cy, temperature, k1, k2, self_offset), temperature,
+                      ScalarType::Float);
+}
+
+std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor embeddings, Tensor labels,
+                                                MaybeTensor contrasts, MaybeTensor contrast_labels,
+                                                double temperature, double k1, double k2,
+                                                std::optional<int64_t> self_offset, bool need_embeddings,
+                                                bool need_contrasts) {
+    check(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset);
+    const Tensor z = computed(embeddings), y = torch::stable::contiguous(labels);
+    const MaybeTensor c = computed(contrasts),
+                      cy =
+                          contrasts ? MaybeTensor(torch::stable::contiguous(*contrast_labels)) : std::nullopt;
+    const Tensor g = torch::stable::contiguous(torch::stable::to(grad, z.scalar_type()));
+    const Tensor l = torch::stable::contiguous(lse);
+    const auto like = [](const Tensor& x, bool wanted) {
+        return torch::stable::new_empty(x, {wanted ? x.size(0) : 0, x.size(1)});
+    };
+    Tensor grad_z = like(z, need_embeddings), grad_c = like(c.value_or(z), c && need_contrasts);
+    Tensor* to_z = need_embeddings ? &grad_z : nullptr;
+    Tensor* to_c = c && need_contrasts ? &grad_c : nullptr;
+    const contrastive::Kernels& table = kernels().contrastive;
+    if (z.scalar_type() == ScalarType::Double) {
+        backward_as(Call<double>(*table.f64, z, y, c, cy, temperature, k1, k2, self_offset), g, l,
+                    temperature, to_z, to_c);
+    } else {
+        backward_as(Call<float>(table.f32, z, y, c, cy, temperature, k1, k2, self_offset), g, l, temperature,
+                    to_z, to_c);
+    }
+    if (z.scalar_type() == embeddings.scalar_type()) return {grad_z, grad_c};
+    return {torch::stable::to(grad_z, embeddings.scalar_type()),
+            torch::stable::to(grad_c, embeddings.scalar_type())};
+}
+
+STABLE_TORCH_LIBRARY_FRAGMENT(skelbench, m) {
+    m.def(
+        "contrastive(Tensor embeddings, Tensor labels, Tensor? contrasts, Tensor? contrast_labels, "
+        "float temperature, float k1, float k2, int? self_offset) -> (Tensor loss, Tensor lse, Tensor "
+        "positives)");
+    m.def(
+        "contrastive_backward(Tensor grad, Tensor lse, Tensor embeddings, Tensor labels, Tensor? contrasts, "
+        "Tensor? contrast_labels, float temperature, float k1, float k2, int? self_offset, bool "
+        "need_embeddings, "
+        "bool need_contrasts) -> (Tensor grad_embeddings, Tensor grad_contrasts)");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(skelbench, CPU, m) {
+    m.impl("contrastive", TORCH_BOX(&contrastive));
+    m.impl("contrastive_backward", TORCH_BOX(&contrastive_backward));
+}
+
+}  // namespace
+}  // namespace skelbench::contrastive

@@ -1,0 +1,64 @@
+// The operands of the contrastive kernels as they read them: rows, and panels of the same rows transposed.
+#pragma once
+#include <cstring>
+
+#include "contrastive/kernels.h"
+#include "isa/buffer.h"
+
+namespace skelbench::SKELBENCH_ISA {
+
+using contrastive::Rows;
+
+inline constexpr int64_t kTile = 64;  // a tile of similarities is 16 KB: it stays in the first-level cache
+
+// An operand as the kernels read it.
+template <class V>
+class Packed {
+    using T = typename V::scalar_type;
+
+public:
+    const Rows<T>& rows;
+    const int64_t d, stride, tiles;
+
+    Packed(const Rows<T>& r, int64_t dim)
+        : rows(r),
+          d(dim),
+          stride(ceil_div(dim, V::width) * V::width),
+          tiles(ceil_div(r.n, kTile)),
+          copy_(direct() ? 0 : r.n * stride),
+          panels_(tiles * kTile * dim) {
+        parallel_for(tiles, 4, [&](int64_t begin, int64_t end) {
+            for (int64_t t = begin; t < end; ++t) pack(t);
+        });
+    }
+    int64_t count(int64_t tile) const { return min64(kTile, rows.n - tile * kTile); }
+    // Rows of a tile: count x stride.
+    const T* row(int64_t tile) const { return (direct() ? rows.data : copy_.get()) + tile * kTile * stride; }
+    // The same rows transposed: d x kTile.
+    const T* panel(int64_t tile) const { return panels_.get() + tile * kTile * d; }
+    const int32_t* cls(int64_t tile) const { return rows.cls + tile * kTile; }
+    int32_t last_class(int64_t tile) const { return rows.cls[tile * kTile + count(tile) - 1]; }
+    bool direct() const { return rows.identity && stride == d; }
+
+private:
+    void pack(int64_t tile) {
+        const int64_t n = count(tile);
+        if (!direct()) {
+            for (int64_t r = 0; r < n; ++r) {
+                T* to = copy_.get() + (tile * kTile + r) * stride;
+                std::memcpy(to, rows.data + rows.order[tile * kTile + r] * d, d * sizeof(T));
+                for (int64_t c = d; c < stride; ++c) to[c] = 0;
+            }
+        }
+        const T* from = row(tile);
+        T* to = panels_.get() + tile * kTile * d;
+        for (int64_t c = 0; c < d; ++c) {
+            for (int64_t r = 0; r < n; ++r) to[c * kTile + r] = from[r * stride + c];
+            for (int64_t r = n; r < kTile; ++r) to[c * kTile + r] = 0;
+        }
+    }
+    Buffer<T> copy_;
+    Buffer<T> panels_;
+};
+
+}  // namespace skelbench::SKELBENCH_ISA

@@ -1,0 +1,17 @@
+// parallel_ranges on torch's thread pool.
+#include "isa/parallel.h"
+
+#include <torch/csrc/stable/ops.h>
+
+namespace skelbench {
+
+void parallel_ranges(int64_t count, int64_t grain, void (*body)(int64_t, int64_t, void*), void* context) {
+    torch::stable::parallel_for(0, count, grain,
+                                [&](int64_t begin, int64_t end) { body(begin, end, context); });
+}
+
+int64_t parallel_threads() {
+    return torch::stable::get_num_threads();
+}
+
+}  // namespace skelbench

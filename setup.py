@@ -1,0 +1,59 @@
+"""Drives the one build: CMake and Ninja make skelbench/libskelbench.so (see CMakeLists.txt).
+
+Environment: SKELBENCH_CUDA=AUTO|ON|OFF (default AUTO), CMAKE_BUILD_TYPE, MAX_JOBS, CXX, CUDACXX as usual.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+
+
+def tool(name: str) -> str:
+    """Path of cmake or ninja: pip's package first, which build requirements bring, then PATH."""
+    try:
+        module = __import__(name)
+    except ImportError:
+        found = shutil.which(name)
+        if found is None:
+            raise SystemExit(f"skelbench needs {name} to build: pip install {name}") from None
+        return found
+    return str(Path(getattr(module, "CMAKE_BIN_DIR", None) or module.BIN_DIR) / name)
+
+
+class CMakeBuild(build_ext):
+    """Builds every library of CMakeLists.txt at once; setuptools only learns where they lie."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """Libraries without a Python symbol carry no ABI tag in their name."""
+        return fullname.replace(".", os.sep) + ".so"
+
+    def build_extension(self, ext: Extension) -> None:
+        import torch
+        from torch.utils.cpp_extension import include_paths
+
+        output = Path(self.get_ext_fullpath(ext.name)).resolve().parent
+        build = Path(self.build_temp).resolve()
+        build.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "CMAKE_MAKE_PROGRAM": tool("ninja"),
+            "CMAKE_BUILD_TYPE": os.environ.get("CMAKE_BUILD_TYPE", "Release"),
+            "SKELBENCH_CUDA": os.environ.get("SKELBENCH_CUDA", "AUTO"),
+            "SKELBENCH_TORCH_CUDA": "ON" if torch.version.cuda else "OFF",
+            "SKELBENCH_OUTPUT_DIR": output,
+            "TORCH_INCLUDE_DIRS": ";".join(include_paths()),
+            "TORCH_LIBRARY_DIR": Path(torch.__file__).parent / "lib",
+        }
+        cmake = tool("cmake")
+        defines = [f"-D{key}={value}" for key, value in settings.items()]
+        subprocess.run([cmake, "-G", "Ninja", "-S", ROOT, "-B", build, *defines], check=True)
+        jobs = os.environ.get("MAX_JOBS", str(os.cpu_count() or 1))
+        subprocess.run([cmake, "--build", build, "--parallel", jobs], check=True)
+
+
+setup(ext_modules=[Extension("skelbench.libskelbench", sources=[])], cmdclass={"build_ext": CMakeBuild})
