@@ -66,6 +66,7 @@ class Clips:
     splits: Mapping[str, tuple[IntArray, IntArray]] = field(default_factory=dict)
     """Train and test clip indices by protocol name, where the file brings its own split."""
     dropped: tuple[Dropped, ...] = ()  #: clips left out so far, with reasons
+    notes: tuple[str, ...] = ()  #: one-line remarks on how the data were read or changed, for the report
 
     def __len__(self) -> int:
         return len(self.label)

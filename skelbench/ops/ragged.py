@@ -12,9 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from skelbench import reference
 from skelbench.ops import _library
+
+_Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,7 +283,23 @@ def _decode_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return *grads, None, None, None, None, None
 
 
+def _linear_flops(
+    joints: _Shape,
+    offsets: _Shape,
+    frames: _Shape,
+    bodies: _Shape,
+    start: _Shape,
+    weight: _Shape,
+    *others: Any,
+    out_shape: _Shape | None = None,
+    **keywords: Any,
+) -> int:
+    """Of the padded row, as the field counts a model's operations: what is saved depends on the clips."""
+    return 2 * offsets[0] * weight[0] * weight[1]
+
+
 if _library.built:
+    register_flop_formula(torch.ops.skelbench.ragged_linear)(_linear_flops)
     torch.library.register_fake("skelbench::ragged_linear")(_linear_fake)
     torch.library.register_fake("skelbench::ragged_linear_backward")(_linear_backward_fake)
     torch.library.register_fake("skelbench::ragged_decode")(_decode_fake)

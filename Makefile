@@ -1,0 +1,28 @@
+# Two commands on a fresh machine: `make eval` runs the main job, `make test` the tests.
+# Both make .venv first; a machine whose own torch should serve instead: see README, "On a GPU machine".
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml setup.py CMakeLists.txt $(shell find csrc -type f)
+
+.PHONY: eval test check clean
+
+eval: $(VENV)/installed
+	$(BIN)/python -m skelbench.eval xview
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+# Everything that CI checks besides the tests.
+check: $(VENV)/installed
+	$(BIN)/pre-commit run --all-files
+
+$(VENV)/installed: $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet torch==2.13.0 --group build
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[test,graph]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info skelbench/*.so skelbench/data/*.so

@@ -1,0 +1,27 @@
+"""Skeleton clips in memory: readers by format, protocols, preprocessing, and the synthetic corpus. numpy only."""
+
+from skelbench.data.checks import checked
+from skelbench.data.clips import Clips, DataError, Dropped, Skeleton
+from skelbench.data.folder import save
+from skelbench.data.load import load
+from skelbench.data.preprocess import preprocess
+from skelbench.data.protocols import Split, available, canonical, protocol
+from skelbench.data.skeletons import NTU_25
+from skelbench.data.synthetic import synthetic_corpus
+
+__all__ = [
+    "NTU_25",
+    "Clips",
+    "DataError",
+    "Dropped",
+    "Skeleton",
+    "Split",
+    "available",
+    "canonical",
+    "checked",
+    "load",
+    "preprocess",
+    "protocol",
+    "save",
+    "synthetic_corpus",
+]

@@ -1,0 +1,121 @@
+"""Preprocessing: the body to the origin, and on request upright with its shoulders along x."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skelbench.data.checks import some
+from skelbench.data.clips import Clips, DataError, IntArray
+
+ALIGN_FRAMES = 10  #: a clip's orientation is the median over its first so many usable frames
+
+_CHUNK = 1 << 18
+_MIN_LENGTH = 1e-3  # of spine and shoulder line, in the data's unit
+_MIN_SINE = 0.1  # of the angle between them, about 6 degrees
+
+
+def preprocess(clips: Clips, align: str = "none") -> Clips:
+    """`clips` moved so that the root joint of the first body, in its first non-zero frame, is the origin.
+
+    The rule of SGN's and CTR-GCN's seq_transformation: one translation per clip, for all frames and bodies;
+    rows of a body that is absent stay zero. Applying it twice changes nothing, and clips that lie there
+    already are returned without a copy. With `align="body"` each clip is also rotated once, all bodies alike:
+    y runs from the hips to the neck and x from the left to the right shoulder of the first body, as the
+    median over its first ALIGN_FRAMES usable frames. It is a rotation, whatever the data's own axes (SBU's y
+    points down). Where a clip's pose does not define it (spine and shoulders of no length or parallel) the
+    clip is not rotated, and `notes` counts and names it.
+
+    Raises:
+        DataError: the skeleton does not tell shoulders and spine; `align` is neither "none" nor "body".
+    """
+    if align not in ("none", "body"):
+        raise DataError(f"align {align!r}: choose none or body")
+    origins, absent = _origins(clips)
+    notes = list(clips.notes)
+    if len(absent):
+        which = some(clips.names[i] for i in absent)
+        notes.append(f"{len(absent)} clips have an all-zero first body and were not moved: {which}")
+    rotations = None
+    if align == "body":
+        rotations, degenerate = _rotations(clips)
+        if len(degenerate):
+            which = some(clips.names[i] for i in degenerate)
+            notes.append(
+                f"{len(degenerate)} clips were not aligned (no spine or shoulder line to go by): {which}"
+            )
+    if rotations is None and not origins.any():
+        return replace(clips, notes=tuple(notes))
+
+    joints = np.empty(clips.joints.shape, dtype=np.float32)
+    counts = np.diff(clips.offsets)
+    shift = origins.astype(np.float32)
+    for first, last in _clip_chunks(clips.offsets):
+        begin, end = clips.offsets[first], clips.offsets[last]
+        rows = clips.joints[begin:end]
+        moved = rows - np.repeat(shift[first:last], counts[first:last], axis=0)[:, None]
+        moved[~rows.any(axis=(1, 2))] = 0
+        joints[begin:end] = moved
+    if rotations is not None:
+        turn = rotations.transpose(0, 2, 1).astype(np.float32)
+        for index in range(len(clips)):
+            begin, end = clips.offsets[index], clips.offsets[index + 1]
+            joints[begin:end] = joints[begin:end] @ turn[index]
+    return replace(clips, joints=joints, notes=tuple(notes))
+
+
+def _clip_chunks(offsets: IntArray) -> list[tuple[int, int]]:
+    """Runs of whole clips of about _CHUNK rows."""
+    bounds = [0]
+    while bounds[-1] < len(offsets) - 1:
+        reach = int(np.searchsorted(offsets, offsets[bounds[-1]] + _CHUNK, side="right")) - 1
+        bounds.append(max(reach, bounds[-1] + 1))
+    return list(pairwise(bounds))
+
+
+def _origins(clips: Clips) -> tuple[NDArray[np.float32], IntArray]:
+    """Root of the first body in its first non-zero frame, (N, 3), and the clips whose first body is never there."""
+    first = np.asarray(clips.joints[clips.offsets[:-1]])
+    origins = np.array(first[:, clips.skeleton.root])
+    absent = []
+    for index in np.flatnonzero(~first.any(axis=(1, 2))).tolist():
+        body = clips.clip(index)[:, 0]
+        seen = np.flatnonzero(body.any(axis=(1, 2)))
+        if len(seen):
+            origins[index] = body[seen[0], clips.skeleton.root]
+        else:
+            absent.append(index)
+    return origins, np.array(absent, dtype=np.int64)
+
+
+def _rotations(clips: Clips) -> tuple[NDArray[np.float64], IntArray]:
+    """Rotation matrices (N, 3, 3), rows = the new axes, and the clips that do not define one (identity)."""
+    skeleton = clips.skeleton
+    named = (skeleton.left_shoulder, skeleton.right_shoulder, skeleton.hip, skeleton.neck)
+    roles = [joint for joint in named if joint is not None]
+    if len(roles) < len(named):
+        raise DataError(
+            f"{clips.source}: align=body needs joints named as left and right shoulder, hip (or pelvis) and neck "
+            f"(or head); this skeleton has {', '.join(skeleton.joint_names)}"
+        )
+    spine, shoulders = np.zeros((len(clips), 3)), np.zeros((len(clips), 3))
+    for index in range(len(clips)):
+        body = clips.clip(index)[:, 0]
+        left, right, hip, neck = body[:, roles].transpose(1, 0, 2).astype(np.float64)
+        usable = np.flatnonzero((left != right).any(axis=1) & (hip != neck).any(axis=1))[:ALIGN_FRAMES]
+        if len(usable):
+            spine[index] = np.median(neck[usable] - hip[usable], axis=0)
+            shoulders[index] = np.median(right[usable] - left[usable], axis=0)
+    height, width = np.linalg.norm(spine, axis=1), np.linalg.norm(shoulders, axis=1)
+    up = spine / np.maximum(height, _MIN_LENGTH)[:, None]
+    across = shoulders / np.maximum(width, _MIN_LENGTH)[:, None]
+    across -= (across * up).sum(axis=1, keepdims=True) * up
+    sine = np.linalg.norm(across, axis=1)
+    degenerate = (height < _MIN_LENGTH) | (width < _MIN_LENGTH) | (sine < _MIN_SINE)
+    across /= np.maximum(sine, _MIN_SINE)[:, None]
+    rotations = np.stack([across, up, np.cross(across, up)], axis=1)
+    rotations[degenerate] = np.eye(3)
+    return rotations, np.flatnonzero(degenerate)

@@ -1,0 +1,83 @@
+"""What a variant costs: multiply-adds, throughput, latency, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from skelbench.eval.results import Speed
+from skelbench.training.task import Fitted, Task
+
+BATCH = 512
+LATENCY_RUNS = 200
+THROUGHPUT_RUNS = 5
+
+
+def macs(fitted: Fitted, clip: Tensor) -> int:
+    """Multiply-adds of one padded clip (an int64 (1,) index) through the classifier."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        fitted.inference.eval()(fitted.batch(clip))
+    return int(counter.get_total_flops()) // 2
+
+
+def inference_parameters(fitted: Fitted) -> int:
+    """Trained numbers in what a user runs."""
+    return sum(parameter.numel() for parameter in fitted.inference.parameters())
+
+
+def reset_peak(device: torch.device) -> None:
+    """Begin a new measurement of peak memory."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    # Linux restarts the high-water mark of the resident set; elsewhere it stays that of the process, an upper bound.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Peak since `reset_peak`: allocated on a GPU, resident set on a CPU; MB of 10^6 bytes."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    except (OSError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def speed(task: Task, fitted: Fitted) -> Speed:
+    """Throughput and latency of the classifier on test clips, warmed up."""
+    device = task.fabric.device
+    many = task.test[torch.arange(BATCH) % len(task.test)]
+    throughput = [BATCH / _seconds(fitted, many, device) for _ in range(1 + THROUGHPUT_RUNS)][1:]
+    singles = [task.test[i % len(task.test)].reshape(1) for i in range(LATENCY_RUNS + 10)]
+    latency = np.array([_seconds(fitted, one, device) for one in singles][10:]) * 1e3
+    return Speed(
+        train_clips_per_s=fitted.train_clips_per_s,
+        inference_clips_per_s=statistics.median(throughput),
+        latency_p50_ms=float(np.percentile(latency, 50)),
+        latency_p99_ms=float(np.percentile(latency, 99)),
+        peak_memory_mb=peak_memory_mb(device),
+    )
+
+
+def _seconds(fitted: Fitted, indices: Tensor, device: torch.device) -> float:
+    """One batch from dataset to logits."""
+    module: nn.Module = fitted.inference.eval()
+    synchronise: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    with torch.inference_mode():
+        synchronise()
+        began = time.perf_counter()
+        module(fitted.batch(indices))
+        synchronise()
+        return time.perf_counter() - began

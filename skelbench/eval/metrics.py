@@ -1,0 +1,38 @@
+"""Accuracy on the whole test split: shares between 0 and 1."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.stats
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+
+
+def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion (Wilson 1927)."""
+    interval = scipy.stats.binomtest(correct, total).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def top_k(logits: NDArray[np.float32], label: NDArray[np.int64], k: int) -> float:
+    """Share of rows (n, classes) whose label is among the k largest logits; of equal logits, the first class leads."""
+    own = np.take_along_axis(logits, label[:, None], axis=1)
+    before = (logits > own) | ((logits == own) & (np.arange(logits.shape[1]) < label[:, None]))
+    return float((before.sum(1) < k).mean())
+
+
+def mean_class(logits: NDArray[np.float32], label: NDArray[np.int64]) -> float:
+    """Mean of the per-class recalls over the classes that have test clips."""
+    return float(balanced_accuracy_score(label, logits.argmax(1)))
+
+
+def knn1(
+    train: NDArray[np.float32],
+    train_label: NDArray[np.int64],
+    test: NDArray[np.float32],
+    test_label: NDArray[np.int64],
+) -> float:
+    """Top-1 of the nearest training representation by cosine."""
+    neighbours = KNeighborsClassifier(n_neighbors=1, metric="cosine", algorithm="brute")
+    return float(neighbours.fit(train, train_label).score(test, test_label))

@@ -1,0 +1,1 @@
+"""Encoders, decoders and classifiers: what is trained."""

@@ -1,0 +1,1 @@
+"""Recipes that turn a variant and a dataset into a fitted classifier. Nothing here prints."""

@@ -1,0 +1,72 @@
+"""Controls: what accuracy costs nothing, and what the raw coordinates give a linear classifier."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from skelbench.models.conmlp import RaggedInput
+from skelbench.ops.ragged import RaggedClips
+from skelbench.training.probe import fit_softmax
+from skelbench.training.task import Fitted, PackedDataset, Task, count_parameters, in_batches, top1
+
+PROBE_WIDTH = 256  #: the squared norm of a standardised representation, for which the probe's rate is meant
+
+
+class Constant(nn.Module):
+    """The same logits for every clip."""
+
+    logits: Tensor
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("logits", logits)
+
+    def forward(self, clips: RaggedClips) -> Tensor:
+        """(B clips) -> (B, classes)."""
+        return self.logits.expand(len(clips), -1)
+
+
+def majority(task: Task) -> Fitted:
+    """Always the most frequent class of the training clips, then the next (for top-5)."""
+    counts = torch.bincount(task.data.label[task.train], minlength=task.shape.classes)
+    model = Constant(counts / counts.sum())
+    return Fitted(
+        model, task.data.batch, in_batches(model, task.data.batch, task.test), coverage=len(task.train)
+    )
+
+
+def raw_linear_probe(task: Task) -> Fitted:
+    """Softmax regression on the padded coordinates themselves, trained as the linear probe is.
+
+    The rate is scaled to the inputs' mean squared norm, which stands in for the standardising of the probe's inputs
+    (the padded rows are never formed, so their columns cannot be standardised).
+    """
+    torch.manual_seed(task.seed)
+    module = RaggedInput(task.shape.features, task.shape.classes).to(task.fabric.device)
+    nn.init.zeros_(module.weight)
+    rate = task.settings.probe_lr * PROBE_WIDTH / _mean_squared_norm(task.data, task.train)
+    label, best = task.data.label[task.test], [0.0]
+
+    def after_epoch() -> None:
+        best.append(top1(in_batches(module, task.data.batch, task.test), label))
+
+    history = fit_softmax(task, module, task.data.batch, rate, after_epoch)
+    return Fitted(
+        module,
+        task.data.batch,
+        in_batches(module, task.data.batch, task.test),
+        best_on_test=max(best),
+        training_parameters=count_parameters(module),
+        coverage=len(task.train),
+        history=history,
+    )
+
+
+def _mean_squared_norm(data: PackedDataset, clips: Tensor) -> float:
+    ends = data.offsets[clips] + data.frames[clips] * data.bodies[clips]
+    total = sum(
+        float(data.joints[begin:end].double().square().sum())
+        for begin, end in zip(data.offsets[clips].tolist(), ends.tolist(), strict=True)
+    )
+    return total / len(clips)

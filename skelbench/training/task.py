@@ -1,0 +1,118 @@
+"""What a recipe is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from skelbench.data.clips import Clips
+from skelbench.models.conmlp import InputShape
+from skelbench.ops.ragged import RaggedClips
+from skelbench.training.settings import Settings
+
+
+class TrainingError(RuntimeError):
+    """Training that cannot go on (a loss that is not finite, say); the message says where and what to try."""
+
+
+class PackedDataset:
+    """The whole dataset as tensors on one device, loaded once; a batch points into it and copies nothing."""
+
+    def __init__(self, clips: Clips, device: torch.device) -> None:
+        # torch wants a writable array; on the CPU a writable, private map shares the file's pages all the same.
+        joints = clips.joints if clips.joints.flags.writeable else np.array(clips.joints)
+        self.joints = torch.from_numpy(joints).to(device)
+        self.offsets = torch.from_numpy(clips.offsets[:-1].copy()).to(device)
+        self.frames = torch.from_numpy(clips.frames.copy()).to(device)
+        self.bodies = torch.from_numpy(clips.bodies.astype(np.int64)).to(device)
+        self.label = torch.from_numpy(clips.label.astype(np.int64)).to(device)
+        self.shape = InputShape(clips.length, clips.max_bodies, clips.joints.shape[1], clips.classes)
+
+    def batch(self, indices: Tensor) -> RaggedClips:
+        """The clips at `indices` (B,), unaugmented, starting at frame 0 of the padded row."""
+        return RaggedClips(
+            joints=self.joints,
+            offsets=self.offsets[indices],
+            frames=self.frames[indices],
+            bodies=self.bodies[indices],
+            start=torch.zeros_like(indices),
+            length=self.shape.length,
+            max_bodies=self.shape.max_bodies,
+        )
+
+
+@dataclass(frozen=True)
+class EpochLog:
+    """One pass over the training clips."""
+
+    stage: str  #: "train", "probe", ...
+    epoch: int  #: 1-based
+    epochs: int
+    loss: float
+    lr: float
+    clips_per_s: float
+
+
+@dataclass
+class Task:
+    """One variant on one split with one seed."""
+
+    clips: Clips
+    data: PackedDataset
+    train: Tensor  #: int64 (n_train,), clip indices
+    test: Tensor  #: int64 (n_test,)
+    settings: Settings
+    seed: int
+    fabric: Fabric
+    on_epoch: Callable[[EpochLog], None] = lambda log: None
+
+    @property
+    def shape(self) -> InputShape:
+        return self.data.shape
+
+    def generator(self) -> torch.Generator:
+        """A fresh CPU generator for the draws of this run."""
+        return torch.Generator().manual_seed(self.seed)
+
+
+@dataclass
+class Fitted:
+    """A trained classifier and what its training showed."""
+
+    inference: nn.Module  #: `batch(indices)` -> logits (B, classes)
+    batch: Callable[[Tensor], Any]
+    test_logits: Tensor  #: float32 (n_test, classes), the whole test split, last epoch
+    train_representations: Tensor | None = None  #: float32 (n_train, width)
+    test_representations: Tensor | None = None
+    best_on_test: float | None = None  #: best top-1 over epochs, chosen on the test split: not a result
+    released_score: float | None = None  #: only for `conmlp60`: the score the released code would print
+    training_parameters: int = 0  #: all that training used, projection head and decoder included
+    coverage: int = 0  #: distinct training clips seen
+    train_clips_per_s: float | None = None
+    history: list[EpochLog] = field(default_factory=list)
+
+
+def in_batches(module: nn.Module, batch: Callable[[Tensor], Any], indices: Tensor, size: int = 512) -> Tensor:
+    """Outputs of `module` in evaluation mode for the clips at `indices`, float32 on the CPU."""
+    was_training = module.training
+    module.eval()
+    with torch.inference_mode():
+        outputs = [module(batch(part)).float().cpu() for part in indices.split(size)]
+    module.train(was_training)
+    return torch.cat(outputs)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable numbers in a module."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def top1(logits: Tensor, label: Tensor) -> float:
+    """Share of rows whose largest logit is at their label."""
+    return float((logits.argmax(1).cpu() == label.cpu()).double().mean())

@@ -1,0 +1,161 @@
+"""The command line end to end on a small prepared folder: outputs, repetition, and one line for what is wrong."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import skelbench.data
+from skelbench.eval import Config, Results, run
+from skelbench.eval.__main__ import main
+from tests.conftest import make_clips
+
+QUICK = ("--epochs", "4", "--probe-epochs", "4", "--batch-size", "16")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "tiny"
+    skelbench.data.save(make_clips(), path)
+    return path
+
+
+def call(monkeypatch, *words):
+    """Exit status of `python -m skelbench.eval WORDS`."""
+    monkeypatch.setattr(sys, "argv", ["python -m skelbench.eval", *map(str, words)])
+    return main()
+
+
+def test_a_run_writes_what_it_says(folder, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    words = ("xview", "--data", folder, "--variants", "conmlp-supcon,conmlp-ce,majority", "--seeds", "0,1")
+    assert call(monkeypatch, *words, *QUICK, "--out", out, "--representations") == 0
+    results = Results.load(out / "results.json")
+    assert [(score.variant, score.seed) for score in results.scores] == [
+        (key, seed) for key in ("conmlp-supcon", "conmlp-ce", "majority") for seed in (0, 1)
+    ]
+    printed = capsys.readouterr().out
+    assert str(out / "report.md").replace("\n", "") in printed.replace("\n", "")
+    for score in results.scores:
+        assert score.n_test == results.setting.n_test == 24
+        stored = np.load(out / "scores" / f"{score.variant}-seed{score.seed}.npz")
+        right = stored["scores"].argmax(1) == stored["label"]
+        assert right.sum() == score.correct
+        assert score.top1_interval[0] <= score.top1 <= score.top1_interval[1]
+        assert len(set(stored["names"])) == 24
+        assert score.variant in (out / "report.md").read_text()
+        assert f"{score.variant} " in printed
+    weights = load_file(out / "weights" / "conmlp-supcon-seed0.safetensors")
+    assert sum(array.size for array in weights.values()) == results.scores[0].inference_parameters
+    representations = np.load(out / "representations" / "conmlp-ce-seed1.npz")["representations"]
+    assert representations.shape == (24, 256)
+
+
+def test_the_same_seed_gives_the_same_bits(folder, tmp_path):
+    config = Config(
+        data=folder, variants=("supervised", "self-supervised"), epochs=3, probe_epochs=3, batch_size=16
+    )
+    one, two = (run(replace(config, out=tmp_path / name)) for name in ("one", "two"))
+    assert [score.scores_sha256 for score in one.scores] == [score.scores_sha256 for score in two.scores]
+    assert len({score.scores_sha256 for score in one.scores}) == len(one.scores)
+
+
+def test_the_released_sampler_prints_its_coverage(folder, tmp_path, monkeypatch, capsys):
+    words = (
+        "--data",
+        folder,
+        "--variants",
+        "conmlp-supcon",
+        "--sampling",
+        "conmlp60",
+        "--out",
+        tmp_path / "out",
+    )
+    assert call(monkeypatch, *words, *QUICK) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "3 of 24 training clips seen; the released code would print" in printed
+    (score,) = Results.load(tmp_path / "out" / "results.json").scores
+    assert score.coverage == 3
+    assert score.n_test == 24
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--data", "nowhere.npz"), r"nowhere\.npz: no such file"),
+        (("xset",), r"xset"),
+        (("--variants", "conmpl"), r"--variants: unknown variant 'conmpl': choose from conmlp-supcon"),
+        (("--epochs", "0"), r"--epochs is 0"),
+        (("--batch-size", "1"), r"--batch-size is 1"),
+        (("--temperature", "-1"), r"--temperature is -1"),
+        (("--k1", "-1"), r"--k1 is -1"),
+        (("--seeds", "1,1"), r"--seeds is \(1, 1\)"),
+        (("--threads", "0"), r"--threads is 0"),
+        (("--device", "abacus"), r"--device abacus"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_no_traceback(
+    folder, words, message, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    given = words if "--data" in words else (*words, "--data", folder)
+    assert call(monkeypatch, *given) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert re.search(message, lines[0])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_never_overwritten(folder, tmp_path, monkeypatch, capsys):
+    words = ("--data", folder, "--variants", "majority", "--out", tmp_path / "out")
+    assert call(monkeypatch, *words) == 0
+    before = (tmp_path / "out" / "results.json").read_bytes()
+    assert call(monkeypatch, *words) == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert (tmp_path / "out" / "results.json").read_bytes() == before
+
+
+def test_bad_clips_stop_the_run_or_are_dropped_and_counted(folder, tmp_path, monkeypatch, capsys):
+    clips = make_clips()
+    clips.joints[clips.offsets[5]] = np.nan
+    skelbench.data.save(clips, tmp_path / "bad")
+    words = ("--data", tmp_path / "bad", "--variants", "majority", "--out", tmp_path / "out")
+    assert call(monkeypatch, *words) == 2
+    error = capsys.readouterr().err
+    assert "clip005" in error
+    assert "--drop-bad" in error
+    assert call(monkeypatch, *words, "--drop-bad") == 0
+    assert Results.load(tmp_path / "out" / "results.json").setting.dropped[0][0] == "clip005"
+    assert "1 clip" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_batch_larger_than_the_split_is_a_note_in_the_report(folder, tmp_path):
+    results = run(Config(data=folder, variants=("majority",), batch_size=512, out=tmp_path / "out"))
+    assert any(
+        "batch size 512 is larger than the 24 training clips" in text for text in results.setting.warnings
+    )
+
+
+def test_help_answers_without_torch_and_teaches():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "skelbench.eval", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    for word in ("conmlp-supcon", "--align", "python -m skelbench.eval xview", "self-supervised"):
+        assert word in done.stdout
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "torch" not in imported
+    assert "sklearn" not in imported
+
+
+def test_results_are_json_that_others_can_read(folder, tmp_path):
+    run(Config(data=folder, variants=("majority", "raw-linear"), probe_epochs=2, out=tmp_path / "out"))
+    raw = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert raw["setting"]["protocol"] == "xview"
+    assert {score["variant"] for score in raw["scores"]} == {"majority", "raw-linear"}

@@ -1,0 +1,45 @@
+"""results.json goes out and comes back the same, and says what is wrong with what it cannot read."""
+
+from dataclasses import asdict
+
+import pytest
+
+from skelbench.eval.results import Curve, Results, Score, Setting, Speed
+
+
+@pytest.fixture
+def results():
+    setting = Setting(
+        dataset="synthetic", source="made", synthetic=True, unit="metre", protocol="xview", description="d",
+        class_names=["a", "b"], n_train=2, n_test=2, data_sha256="0", dropped=[["clip", "NaN"]], warnings=[],
+        config={}, settings={}, command="c", device="CPU", threads=2, versions={}, git_revision=None, started="s",
+    )  # fmt: skip
+    speed = Speed(None, 10.0, 0.1, 0.2, 50.0)
+    score = Score(
+        variant="majority", seed=0, top1=0.5, top1_interval=(0.1, 0.9), top5=None, mean_class=0.5, knn1=None,
+        best_on_test=None, released_score=None, correct=1, n_train=2, n_test=2, coverage=2, training_parameters=0,
+        inference_parameters=0, macs=0, seconds=1.0, scores_sha256="1", speed=speed,
+        curves=[Curve("train", [1.0], [0.1])],
+    )  # fmt: skip
+    return Results(setting, [score])
+
+
+def test_round_trip(results, tmp_path):
+    results.save(tmp_path / "results.json")
+    assert asdict(Results.load(tmp_path / "results.json")) == asdict(results)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_another_schema_is_refused(results, tmp_path):
+    results.schema = 99
+    results.save(tmp_path / "results.json")
+    with pytest.raises(ValueError, match=r"results\.json has schema 99"):
+        Results.load(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"schema": 1, "setting": {}}'])
+def test_other_files_are_refused_by_name(text, tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"results\.json"):
+        Results.load(path)
