@@ -94,7 +94,7 @@ class Config:
     representations: bool = False
     """Also keep each run's representations of the test clips."""
     out: Path | None = None
-    """Folder for results.json, report.md, scores and weights. Default: a new one under runs/."""
+    """Folder for report.html, results.json, report.md, scores and weights. Default: a new one under runs/."""
 
     def settings(self) -> Settings:
         """The hyper-parameters of this configuration, gaps filled by the preset.

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from skelbench import data as clip_data
 from skelbench.data import Clips, Split
-from skelbench.eval import measure, metrics, report
+from skelbench.eval import exhibits, html, measure, metrics, report
 from skelbench.eval.config import Config, ConfigError
 from skelbench.eval.progress import Progress
 from skelbench.eval.results import Curve, Results, Score, Setting
@@ -73,6 +73,7 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
             results.save(folder / "results.json")
             progress.score(score)
     report.write(results, folder / "report.md")
+    html.write(folder)
     progress.end(results, folder)
     return results
 
@@ -141,6 +142,7 @@ def _score(variant: Variant, task: Task, folder: Path, keep_representations: boo
     correct = int((logits.argmax(1) == label).sum())
     stem = f"{variant.key}-seed{task.seed}"
     _write_outputs(fitted, task, folder, stem, keep_representations)
+    exhibits.write(task, fitted, folder / "exhibits" / f"{stem}.json")
     knn1 = None
     if fitted.train_representations is not None and fitted.test_representations is not None:
         knn1 = metrics.knn1(
@@ -168,6 +170,7 @@ def _score(variant: Variant, task: Task, folder: Path, keep_representations: boo
         scores_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
         speed=speed,
         curves=_curves(fitted.history),
+        test_curve=fitted.test_curve,
     )
 
 

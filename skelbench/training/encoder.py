@@ -151,12 +151,13 @@ def random_encoder_probe(task: Task, objective: Objective) -> Fitted:
 
 def cross_entropy(task: Task, objective: Objective) -> Fitted:
     """The encoder with a linear classifier, trained together on the class labels."""
-    best = [0.0]
+    curve: list[tuple[int, float]] = []
 
     def test(epoch: int, model: _Model) -> None:
-        if epoch % max(1, task.settings.epochs // TESTS_DURING_TRAINING) == 0:
+        epochs = task.settings.epochs
+        if epoch % max(1, epochs // TESTS_DURING_TRAINING) == 0 or epoch == epochs:
             logits = in_batches(_classifier(model.encoder, model.head), task.data.batch, task.test)
-            best.append(top1(logits, task.data.label[task.test]))
+            curve.append((epoch, top1(logits, task.data.label[task.test])))
 
     trained = train_encoder(task, objective, test)
     encoder, head = trained.model.encoder, trained.model.head
@@ -171,7 +172,7 @@ def cross_entropy(task: Task, objective: Objective) -> Fitted:
         logits,
         train,
         test_representations,
-        best_on_test=max(best),
+        test_curve=curve,
     )
     return trained.complete(fitted)
 
@@ -185,11 +186,12 @@ def _probe(task: Task, encoder: nn.Module) -> Fitted:
     representations = representations.to(device)
     on_device, label = test.to(device), task.data.label[task.test]
     draws = task.generator()
-    best, released = [0.0], [0.0]
+    curve: list[tuple[int, float]] = []
+    released = [0.0]
 
     def after_epoch(layer: nn.Linear) -> None:
         with torch.inference_mode():
-            best.append(top1(layer(on_device), label))
+            curve.append((len(curve) + 1, top1(layer(on_device), label)))
             if task.settings.sampling == "conmlp60":
                 pool = min(task.shape.classes, len(task.test))
                 drawn = torch.randint(pool, (RELEASED_DRAW,), generator=draws).to(device)
@@ -204,7 +206,7 @@ def _probe(task: Task, encoder: nn.Module) -> Fitted:
         logits,
         train,
         test,
-        best_on_test=max(best),
+        test_curve=curve,
         released_score=max(released) if task.settings.sampling == "conmlp60" else None,
         training_parameters=count_parameters(encoder) + count_parameters(layer),
         history=history,

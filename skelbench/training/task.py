@@ -90,12 +90,18 @@ class Fitted:
     test_logits: Tensor  #: float32 (n_test, classes), the whole test split, last epoch
     train_representations: Tensor | None = None  #: float32 (n_train, width)
     test_representations: Tensor | None = None
-    best_on_test: float | None = None  #: best top-1 over epochs, chosen on the test split: not a result
+    test_curve: list[tuple[int, float]] = field(default_factory=list)
+    """(epoch, test top-1) while the classifier was trained; it is looked at, nothing is chosen by it."""
     released_score: float | None = None  #: only for `conmlp60`: the score the released code would print
     training_parameters: int = 0  #: all that training used, projection head and decoder included
     coverage: int = 0  #: distinct training clips seen
     train_clips_per_s: float | None = None
     history: list[EpochLog] = field(default_factory=list)
+
+    @property
+    def best_on_test(self) -> float | None:
+        """Best top-1 of `test_curve`: chosen on the test split, not a result."""
+        return max(share for _, share in self.test_curve) if self.test_curve else None
 
 
 def in_batches(module: nn.Module, batch: Callable[[Tensor], Any], indices: Tensor, size: int = 512) -> Tensor:
