@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
 INK, FAINT, PAPER = "#010101", "#020202", "#030303"
@@ -71,22 +72,19 @@ def series(index: int) -> str:
 
 def accuracy(dots: Sequence[Dot], best_control: float | None) -> str:
     """Top-1 with its interval, a row per variant; a dashed line at the best control."""
-    with _figure("accuracy", 6.4, 0.7 + 0.34 * len(dots)) as (figure, out):
+    with _figure("accuracy", 5.4, 0.7 + 0.34 * len(dots)) as (figure, out):
         axes = figure.subplots()
         for row, dot in enumerate(reversed(dots)):
             axes.hlines(row, dot.low, dot.high, color=dot.color, linewidth=2.2)
             axes.plot(dot.seeds, [row] * len(dot.seeds), "|", color=dot.color, markersize=9, alpha=0.6)
             axes.plot(dot.mean, row, MARKERS[dot.group], color=dot.color, markersize=6.5)
-            axes.annotate(
-                f"{dot.mean:.1f}", (dot.high, row), (5, 0), textcoords="offset points", va="center", size=9
-            )
+            axes.text(1.01, row, f"{dot.mean:.1f}", transform=axes.get_yaxis_transform(), va="center", size=9)
         if best_control is not None:
             axes.axvline(best_control, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
         axes.set_yticks(range(len(dots)), [dot.name for dot in reversed(dots)])
         axes.set_ylim(-0.6, len(dots) - 0.4)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("top-1, %")
-        axes.margins(x=0.09)
     return out.getvalue()
 
 
@@ -114,25 +112,19 @@ def against(dots: Sequence[Dot], cost: Sequence[float | None], label: str, more_
     return out.getvalue()
 
 
-def training(stage_loss: dict[str, Line], rate: dict[str, Line], tested: Line | None, color: str, salt: str) -> str:
-    """Loss by stage, learning rate, and test accuracy while the classifier was trained; seeds thin, their mean thick."""
-    panels = [*(("loss, " + stage, line, False) for stage, line in stage_loss.items())]
-    panels += [("rate, " + stage, line, False) for stage, line in rate.items()]
-    if tested is not None:
-        panels.append(("test top-1, %", tested, True))
-    with _figure(salt, 6.6, 1.75 * ((len(panels) + 1) // 2)) as (figure, out):
-        for index, (title, line, _) in enumerate(panels):
-            axes = figure.add_subplot((len(panels) + 1) // 2, 2, index + 1)
-            epochs = np.asarray(line.epochs)
-            keep = np.unique(np.linspace(0, len(epochs) - 1, min(POINTS, len(epochs))).round().astype(int))
-            values = np.asarray(line.values, dtype=float)[:, keep]
-            if len(values) > 1:
-                axes.plot(epochs[keep], values.T, color=color, linewidth=0.6, alpha=0.45)
-            axes.plot(epochs[keep], values.mean(0), color=color, linewidth=1.7)
-            axes.set_title(title, size=10, loc="left")
-            axes.tick_params(labelsize=8.5)
-            if index >= len(panels) - 2:
-                axes.set_xlabel("epoch", size=9)
+def curve(title: str, line: Line, color: str, salt: str) -> str:
+    """One quantity over the epochs; seeds thin, their mean thick."""
+    with _figure(salt, 3.4, 1.9, tight=False) as (figure, out):
+        axes = figure.subplots(gridspec_kw={"left": 0.16, "right": 0.98, "top": 0.88, "bottom": 0.2})
+        epochs = np.asarray(line.epochs)
+        keep = np.unique(np.linspace(0, len(epochs) - 1, min(POINTS, len(epochs))).round().astype(int))
+        values = np.asarray(line.values, dtype=float)[:, keep]
+        if len(values) > 1:
+            axes.plot(epochs[keep], values.T, color=color, linewidth=0.6, alpha=0.45)
+        axes.plot(epochs[keep], values.mean(0), color=color, linewidth=1.7)
+        axes.set_title(title, size=10, loc="left")
+        axes.tick_params(labelsize=8.5)
+        axes.set_xlabel("epoch", size=9)
     return out.getvalue()
 
 
@@ -166,11 +158,11 @@ def pareto(points: Sequence[tuple[float, float]]) -> set[int]:
 
 
 @contextmanager
-def _figure(salt: str, width: float, height: float) -> Iterator[tuple[Figure, io.StringIO]]:
+def _figure(salt: str, width: float, height: float, tight: bool = True) -> Iterator[tuple[Figure, io.StringIO]]:
     """A figure (inches), and a buffer that holds its SVG afterwards. Equal input gives equal bytes."""
     out = io.StringIO()
     with rc_context({**_STYLE, "svg.hashsalt": salt}):  # type: ignore[dict-item]
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained" if tight else None)
         yield figure, out
         raw = io.StringIO()
         figure.savefig(raw, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -186,16 +178,14 @@ def _themed(svg: str) -> str:
     svg = re.sub(r"#04([0-9a-f]{2})04", lambda found: f"var(--s{int(found[1], 16)})", svg)
     svg = re.sub(r"font: (?:\w+ )?([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
     svg = re.sub(r'<g id="dot ([^"]*)">', r'<g><title>\1</title>', svg)
-    svg = re.sub(r"(\d+\.\d\d)\d+", r"\1", svg)
+    svg = re.sub(r' d="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)  # 0.01 points is enough
     return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', 'class="chart"', svg, count=1).replace("\n", " ")
 
 
 def _plain_ticks(axes: Axes) -> None:
-    """1, 2, 5, 10 instead of powers on a short logarithmic axis."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
+    """Plain numbers instead of powers, and few of them, on a logarithmic axis."""
     low, high = axes.get_xlim()
-    narrow = high / low < 30
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
+    wide, narrow = high / low > 30, high / low < 6
+    axes.xaxis.set_major_locator(MaxNLocator(4) if narrow else LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

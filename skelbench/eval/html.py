@@ -30,6 +30,8 @@ from skelbench.variants import VARIANTS, Variant
 
 PUBLISHED_ON = ("NTU RGB+D", "xview")
 SECTIONS = ("Supervised", "Self-supervised", "With a decoder", "graph2vec", "Controls")
+FIRST = ("variant", "top-1 %", "95 % interval", "published %", "params M", "published M")
+ORDER = sorted(range(len(report.COLUMNS)), key=lambda index: (*FIRST, report.COLUMNS[index]).index(report.COLUMNS[index]))
 COSTS = (
     ("parameters of training, millions", False, lambda score: score.training_parameters / 1e6, "Top-1 against trained parameters."),
     ("multiply-adds of a clip, millions", False, lambda score: score.macs / 1e6, "Top-1 against multiply-adds of one padded clip."),
@@ -91,7 +93,7 @@ def render(results: Results, folder: Path) -> str:
         "accuracy_chart": charts.accuracy(dots, control and control.mean),
         "control": control and control.name,
         "comparable": (setting.dataset, setting.protocol) == PUBLISHED_ON,
-        "columns": report.COLUMNS,
+        "columns": [report.COLUMNS[index] for index in ORDER],
         "tables": _tables(results),
         "differences": _differences(setting),
         "footnotes": [line.strip() for line in report.footnotes(results)],
@@ -194,7 +196,7 @@ def _cell(row: str, column: str, pairs: Mapping[tuple[str, str], Comparison]) ->
     wins, losses = (pair.wins, pair.losses) if sign == 1 else (pair.losses, pair.wins)
     return {
         "kind": "win" if pair.verdict == row else "loss" if pair.verdict else "",
-        "text": f"{100 * sign * pair.difference:+.1f}",
+        "text": f"{round(100 * sign * pair.difference, 1) + 0.0:+.1f}",
         "p": p_words(pair.p_holm),
         "title": f"{row} against {column}: {low:+.1f} to {high:+.1f} points; "
         f"right more often on {wins} clips, less often on {losses}; p before correction {pair.p:.2g}",
@@ -256,7 +258,14 @@ def _differences(setting: Setting) -> list[str]:
 
 def _tables(results: Results) -> list[dict[str, Any]]:
     rows = report.rows(results)
-    grouped = {title: [row for row in rows if section(row.variant) == title] for title in SECTIONS}
+    grouped = {
+        title: [
+            {"title": row.variant.title, "cells": [row.cells[index] for index in ORDER]}
+            for row in rows
+            if section(row.variant) == title
+        ]
+        for title in SECTIONS
+    }
     return [{"title": title, "rows": members} for title, members in grouped.items() if members]
 
 
@@ -265,7 +274,8 @@ def _cost_charts(results: Results, dots: Sequence[charts.Dot]) -> list[tuple[str
     for label, more, cost, caption in COSTS:
         values = []
         for dot in dots:
-            known = [value for score in results.of(dot.name) if (value := cost(score))]
+            # Where nothing is multiplied (the majority class) there is no cost to be weighed.
+            known = [value for score in results.of(dot.name) if score.macs and (value := cost(score))]
             values.append(python_statistics.median(known) if known else None)
         if any(values):
             drawn.append((charts.against(dots, values, label, more, label), caption))
@@ -281,7 +291,6 @@ def _detail(
     color = next(dot.color for dot in dots if dot.name == row.key)
     classes = results.setting.class_names
     found = shown and shown["map"]
-    stems = [f"{row.key}-seed{score.seed}" for score in scores]
     return {
         "key": row.key,
         "title": row.title,
@@ -289,9 +298,7 @@ def _detail(
         "first_seed": scores[0].seed,
         "top1": f"{mean:.1f}" + (f" ± {deviation:.1f}" if deviation is not None else ""),
         "best": f"{100 * max(best):.1f}" if best else None,
-        "links": [(f"{stem}.npz", f"scores/{stem}.npz") for stem in stems]
-        + [(f"{stem}.safetensors", f"weights/{stem}.safetensors") for stem in stems],
-        "training_chart": _training_chart(row, scores, color),
+        "training_charts": _training_charts(row, scores, color),
         "training_caption": "A thin line per seed, their mean thick. " * (len(scores) > 1)
         + "Test accuracy is looked at, nothing is chosen by it.",
         "map": bool(found),
@@ -312,23 +319,21 @@ def _detail(
     }
 
 
-def _training_chart(row: Variant, scores: Sequence[Score], color: str) -> str | None:
-    stages = [curve.stage for curve in scores[0].curves]
-    if not stages:
-        return None
-    losses, rates = {}, {}
-    for place, stage in enumerate(stages):
+def _training_charts(row: Variant, scores: Sequence[Score], color: str) -> list[str]:
+    """Loss and learning rate of every stage, and the test accuracy of the last."""
+    lines = {}
+    for place, first in enumerate(scores[0].curves):
         runs = [score.curves[place] for score in scores]
-        epochs = np.arange(1, len(runs[0].loss) + 1)
-        losses[stage] = charts.Line(epochs, [run.loss for run in runs])
-        rates[stage] = charts.Line(epochs, [run.lr for run in runs[:1]])
-    tested = None
+        epochs = np.arange(1, len(first.loss) + 1)
+        name = {"train": "training", "probe": "linear probe"}.get(first.stage, first.stage)
+        lines[f"{name}: loss"] = charts.Line(epochs, [run.loss for run in runs])
+        lines[f"{name}: rate"] = charts.Line(epochs, [first.lr])
     if scores[0].test_curve:
-        tested = charts.Line(
+        lines[f"{name}: test top-1, %"] = charts.Line(
             [epoch for epoch, _ in scores[0].test_curve],
             [[100 * share for _, share in score.test_curve] for score in scores],
         )
-    return charts.training(losses, rates, tested, color, f"training {row.key}")
+    return [charts.curve(title, line, color, f"{row.key} {title}") for title, line in lines.items()]
 
 
 def _map_words(agreement: Sequence[Mapping[str, Any]]) -> str:

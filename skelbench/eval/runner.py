@@ -68,7 +68,7 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
             progress.variant(variant, seed)
             task = Task(clips, dataset, train, test, settings, seed, fabric, progress.epoch)
             with _deterministic():
-                score = _score(variant, task, folder, keep_representations=config.representations)
+                score = _score(variant, task, folder, config.representations, exhibit=seed == config.seeds[0])
             results.scores.append(score)
             results.save(folder / "results.json")
             progress.score(score)
@@ -132,7 +132,7 @@ def _folder(config: Config, clips: Clips, split: Split) -> Path:
     return folder
 
 
-def _score(variant: Variant, task: Task, folder: Path, keep_representations: bool) -> Score:
+def _score(variant: Variant, task: Task, folder: Path, keep_representations: bool, exhibit: bool) -> Score:
     """Train one variant with one seed; score it; write its test scores and weights."""
     began = time.perf_counter()
     measure.reset_peak(task.fabric.device)
@@ -142,7 +142,8 @@ def _score(variant: Variant, task: Task, folder: Path, keep_representations: boo
     correct = int((logits.argmax(1) == label).sum())
     stem = f"{variant.key}-seed{task.seed}"
     _write_outputs(fitted, task, folder, stem, keep_representations)
-    exhibits.write(task, fitted, folder / "exhibits" / f"{stem}.json")
+    if exhibit:
+        exhibits.write(task, fitted, folder / "exhibits" / f"{stem}.json")
     knn1 = None
     if fitted.train_representations is not None and fitted.test_representations is not None:
         knn1 = metrics.knn1(

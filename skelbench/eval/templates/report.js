@@ -1,7 +1,7 @@
 // The part of the report that answers to the reader: confusion, classes, maps and failures of the chosen variant.
 const data = JSON.parse(document.getElementById("data").textContent);
 const tip = document.getElementById("tip");
-const percent = share => (100 * share).toFixed(1) + " %";
+const percent = share => (100 * share).toFixed(1) + "\u00a0%";
 const made = (tag, options = {}, ...children) => { const node = Object.assign(document.createElement(tag), options); node.append(...children); return node; };
 
 function say(event, text) {
@@ -42,7 +42,7 @@ function confusion(section, variant) {
   let cell, margin, sorted;
   const draw = () => {
     sorted = [...rows].sort(orders[order.value]);
-    const fit = Math.max(3, Math.min(34, (frame.clientWidth - 4 - 120) / sorted.length));
+    const fit = Math.max(3, Math.min(46, (frame.clientWidth - 4 - 120) / sorted.length));
     cell = fit * 2 ** (zoom.value / 10);
     const readable = cell >= 9.5, font = Math.min(12, cell * 0.86);
     const brush = sized(canvas, 10, 10);
