@@ -6,7 +6,6 @@ Environment: SKELBENCH_CUDA=AUTO|ON|OFF (default AUTO), CMAKE_BUILD_TYPE, MAX_JO
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -16,17 +15,15 @@ ROOT = Path(__file__).resolve().parent
 
 
 def tool(name: str) -> str:
-    """Path of cmake or ninja: beside this Python first (pip's), then on PATH."""
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
-    if found is None:
-        try:
-            module = __import__(name)
-        except ImportError:
+    """Path of cmake or ninja: pip's package first, which build requirements bring, then PATH."""
+    try:
+        module = __import__(name)
+    except ImportError:
+        found = shutil.which(name)
+        if found is None:
             raise SystemExit(f"skelbench needs {name} to build: pip install {name}") from None
-        found = str(
-            next(Path(d) / name for d in (getattr(module, "CMAKE_BIN_DIR", None), module.BIN_DIR) if d)
-        )
-    return found
+        return found
+    return str(Path(getattr(module, "CMAKE_BIN_DIR", None) or module.BIN_DIR) / name)
 
 
 class CMakeBuild(build_ext):

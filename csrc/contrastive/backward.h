@@ -77,8 +77,10 @@ public:
     T* row(int64_t i) const { return (rows_.direct() ? out_ : sums_.get()) + i * rows_.stride; }
     void scatter() const {
         if (!wanted() || rows_.direct()) return;
-        for (int64_t i = 0; i < rows_.rows.n; ++i)
-            std::memcpy(out_ + rows_.rows.order[i] * rows_.d, row(i), rows_.d * sizeof(T));
+        parallel_for(rows_.rows.n, 2048, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i)
+                std::memcpy(out_ + rows_.rows.order[i] * rows_.d, row(i), rows_.d * sizeof(T));
+        });
     }
 
 private:

@@ -9,7 +9,7 @@ namespace skelbench::SKELBENCH_ISA {
 // |z_i|^2 of every row: the bound on the similarities, and not finite where the row is not.
 template <class V>
 void squared_norms(const typename V::scalar_type* rows, int64_t n, int64_t d, typename V::scalar_type* out) {
-    parallel_for(n, 256, [&](int64_t begin, int64_t end) {
+    parallel_for(n, 2048, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
             const typename V::scalar_type* row = rows + i * d;
             V sum = V::set(0);

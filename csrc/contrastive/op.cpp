@@ -32,15 +32,22 @@ struct Sorted {
     bool identity = true;
 };
 
-// Rows ordered by label, ties by index. Labels that ascend already cost one pass.
+// Rows ordered by label, ties by index: by counting where the labels span little, as class numbers do.
 std::vector<int32_t> order_by_label(const int64_t* labels, int64_t n) {
     std::vector<int32_t> order(n);
     std::iota(order.begin(), order.end(), 0);
-    if (!std::is_sorted(labels, labels + n)) {
-        std::vector<std::pair<int64_t, int32_t>> keys(n);
-        for (int64_t i = 0; i < n; ++i) keys[i] = {labels[i], static_cast<int32_t>(i)};
-        std::sort(keys.begin(), keys.end());
-        for (int64_t i = 0; i < n; ++i) order[i] = keys[i].second;
+    if (std::is_sorted(labels, labels + n)) return order;
+    const auto [low, high] = std::minmax_element(labels, labels + n);
+    const uint64_t span = static_cast<uint64_t>(*high) - static_cast<uint64_t>(*low);
+    if (span < static_cast<uint64_t>(8 * n)) {
+        const int64_t first = *low;
+        std::vector<int32_t> place(span + 2, 0);
+        for (int64_t i = 0; i < n; ++i) ++place[labels[i] - first + 1];
+        std::partial_sum(place.begin(), place.end(), place.begin());
+        for (int64_t i = 0; i < n; ++i) order[place[labels[i] - first]++] = static_cast<int32_t>(i);
+    } else {
+        std::stable_sort(order.begin(), order.end(),
+                         [&](int32_t a, int32_t b) { return labels[a] < labels[b]; });
     }
     return order;
 }
@@ -98,9 +105,8 @@ struct Call {
             positives[i] = size[a.cls[i]] - (self[i] >= 0 && other.cls[self[i]] == a.cls[i]);
         }
 
-        const double largest =
-            largest_norm(embeddings, "embeddings") *
-            (c ? largest_norm(contrasts, "contrasts") : largest_norm(embeddings, "embeddings"));
+        const double norm = largest_norm(embeddings, "embeddings");
+        const double largest = norm * (c ? largest_norm(contrasts, "contrasts") : norm);
         const double log2e = 1.4426950408889634, bound = largest / temperature;
         const double k1_bound = k1 > 0 ? largest + std::log(k1) - bound : 0;
         problem.anchors = {z.const_data_ptr<T>(), n, a.order.data(), a.cls.data(), a.identity};

@@ -1,39 +1,15 @@
 // The operands of the contrastive kernels as they read them: rows, and panels of the same rows transposed.
 #pragma once
-#include <cstdlib>
 #include <cstring>
 
 #include "contrastive/kernels.h"
+#include "isa/buffer.h"
 
 namespace skelbench::SKELBENCH_ISA {
 
 using contrastive::Rows;
 
 inline constexpr int64_t kTile = 64;  // a tile of similarities is 16 KB: it stays in the first-level cache
-
-inline int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-inline int64_t min64(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-// Cache-aligned memory, freed at the end of its scope.
-template <class T>
-class Buffer {
-public:
-    explicit Buffer(int64_t n, bool zero = false)
-        : data_(static_cast<T*>(std::aligned_alloc(64, ceil_div(n * sizeof(T) + 64, 64) * 64))) {
-        if (data_ && zero) std::memset(data_, 0, n * sizeof(T));
-    }
-    ~Buffer() { std::free(data_); }
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-    T* get() const { return data_; }
-
-private:
-    T* data_;
-};
 
 // An operand as the kernels read it.
 template <class V>

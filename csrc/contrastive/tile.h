@@ -4,6 +4,8 @@
 // the k1 term ("plain"). In the square form each unordered pair of tiles is visited once and serves both its
 // sides.
 #pragma once
+#include <sched.h>
+
 #include <cmath>
 
 #include "contrastive/kernels.h"
@@ -13,45 +15,79 @@
 
 namespace skelbench::SKELBENCH_ISA {
 
-using contrastive::BlockPair;
 using contrastive::Problem;
 
-// Which pairs of tiles, in which order. f(a_tile, b_tile) runs on one thread at a time for any given tile.
-template <class Walk, class F>
-void walk_rounds(const Walk& walk, const F& f) {
-    for (int64_t round = 0; round < walk.rounds(); ++round) {
-        parallel_for(walk.pairs(round), 1, [&](int64_t begin, int64_t end) {
-            for (int64_t k = begin; k < end; ++k) f(walk.pair(round, k));
-        });
+// Blocks of one side, and how many rounds each has behind it.
+class Progress {
+public:
+    explicit Progress(int64_t blocks) : rounds_(blocks + 1, true), blocks_(blocks) {}
+    bool sits_out(int64_t block) const { return block == blocks_; }
+    void wait(int64_t block, int64_t round) const {
+        for (int spins = 0; !sits_out(block) && __atomic_load_n(at(block), __ATOMIC_ACQUIRE) != round;
+             ++spins)
+            if (spins >= 64) sched_yield();
     }
+    void finish(int64_t block, int64_t round) const {
+        if (!sits_out(block)) __atomic_store_n(at(block), round + 1, __ATOMIC_RELEASE);
+    }
+
+private:
+    int64_t* at(int64_t block) const { return rounds_.get() + block; }
+    Buffer<int64_t> rounds_;
+    int64_t blocks_;
+};
+
+// Runs f(a, b) for every step of the walk in one parallel region. Threads take steps in order and wait for
+// the two blocks' earlier rounds, which have been taken before: the earliest step in work never waits, so
+// there is no deadlock, and a thread that the system has put to sleep holds up only the blocks it works on.
+template <class Walk, class F>
+void run_walk(const Walk& walk, const Progress& a, const Progress& b, const F& f) {
+    int64_t next = 0;
+    parallel_for(min64(parallel_threads(), walk.steps()), 1, [&](int64_t, int64_t) {
+        for (int64_t s; (s = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < walk.steps();) {
+            const contrastive::Step step = walk.step(s);
+            a.wait(step.a, step.round);
+            b.wait(step.b, step.round);
+            if (!a.sits_out(step.a) && !b.sits_out(step.b)) f(step.a, step.b);
+            a.finish(step.a, step.round);
+            b.finish(step.b, step.round);
+        }
+    });
 }
 
-// Tiles per block of the walk: enough blocks for many threads, enough work in a pair to pay for the round.
+// Tiles per block of the walk: enough blocks for many threads, enough work in a step to pay for its
+// bookkeeping.
 inline int64_t block_tiles(int64_t tiles) {
     return tiles <= 16 ? 1 : tiles <= 64 ? 2 : tiles <= 256 ? 4 : 8;
 }
 
+// Runs f(a_tile, b_tile) for every pair of tiles (square form: every unordered pair), one at a time per tile.
 template <class V, class F>
 void walk_tiles(const Problem<typename V::scalar_type>& p, const Packed<V>& a, const Packed<V>& b,
                 const F& f) {
     const int64_t size = block_tiles(a.tiles > b.tiles ? a.tiles : b.tiles);
-    const auto block = [&](BlockPair pair) {
-        const int64_t a_end = min64(a.tiles, (pair.a + 1) * size),
-                      b_end = min64(b.tiles, (pair.b + 1) * size);
-        for (int64_t i = pair.a * size; i < a_end; ++i)
-            for (int64_t j = p.square && pair.a == pair.b ? i : pair.b * size; j < b_end; ++j) f(i, j);
+    const auto block = [&](int64_t block_a, int64_t block_b) {
+        const int64_t a_end = min64(a.tiles, (block_a + 1) * size),
+                      b_end = min64(b.tiles, (block_b + 1) * size);
+        for (int64_t i = block_a * size; i < a_end; ++i)
+            for (int64_t j = p.square && block_a == block_b ? i : block_b * size; j < b_end; ++j) f(i, j);
     };
+    const int64_t a_blocks = ceil_div(a.tiles, size), b_blocks = ceil_div(b.tiles, size);
+    const Progress of_a(a_blocks), of_b(p.square ? 0 : b_blocks);
     if (p.square) {
-        walk_rounds(contrastive::Tournament{ceil_div(a.tiles, size)}, block);
+        run_walk(contrastive::Tournament{a_blocks}, of_a, of_a, block);
     } else {
-        walk_rounds(contrastive::Carousel{ceil_div(a.tiles, size), ceil_div(b.tiles, size)}, block);
+        run_walk(contrastive::Carousel{a_blocks, b_blocks}, of_a, of_b, block);
     }
 }
 
-alignas(64) inline constexpr int32_t kColumns[kTile] = {
-    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-    22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-    44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+struct Columns {
+    alignas(64) int32_t index[kTile];
+    constexpr Columns() : index{} {
+        for (int32_t c = 0; c < kTile; ++c) index[c] = c;
+    }
+};
+inline constexpr Columns kColumns;
 
 // One tile of similarities s and what its two sides are.
 template <class V>
@@ -103,7 +139,7 @@ struct Masks {
     M same, valid;
     Masks(const int32_t* classes, int64_t c, int32_t cls, int32_t own) {
         const I column = I::load(classes + c);
-        valid = ~(column == I::set(-1)) & ~(I::load(kColumns + c) == I::set(own));
+        valid = ~(column == I::set(-1)) & ~(I::load(kColumns.index + c) == I::set(own));
         same = (column == I::set(cls)) & valid;
     }
 };

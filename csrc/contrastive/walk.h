@@ -1,8 +1,9 @@
 // Index arithmetic of the walks over pairs of blocks, shared by the kernels and their tests.
 //
-// A pair (I, J) of row blocks adds to the sums and gradients of both I and J. The walk goes in rounds; within
-// a round no block appears twice, so threads need no locks, and the order of every addition is fixed by the
-// sizes alone: the result does not depend on the number of threads.
+// A pair (a, b) of row blocks adds to the sums and gradients of both. The walk goes in rounds; within a round
+// no block appears twice, and a block's pairs are worked on in the order of their rounds. So threads need no
+// locks around sums, and the order of every addition is fixed by the sizes alone: the result does not depend
+// on the threads.
 #pragma once
 #include <cstdint>
 
@@ -14,37 +15,43 @@
 
 namespace skelbench::contrastive {
 
-struct BlockPair {
-    int64_t a, b;
+// One step of a walk. An index equal to the number of blocks of its side means that the other one sits out.
+struct Step {
+    int64_t round, a, b;
 };
 
-// Square form: round 0 pairs every block with itself; rounds 1.. are a round-robin tournament (circle method)
+// Square form: in round 0 every block meets itself; rounds 1.. are a round-robin tournament (circle method)
 // in which every two different blocks meet once. With an odd number of blocks one sits out per round.
 struct Tournament {
     int64_t blocks;
 
     SKELBENCH_HD int64_t players() const { return blocks + (blocks & 1); }
-    SKELBENCH_HD int64_t rounds() const { return blocks > 1 ? players() : blocks; }
-    SKELBENCH_HD int64_t pairs(int64_t round) const { return round == 0 ? blocks : players() / 2; }
-    // The pair has a <= b; b == blocks means "sits out".
-    SKELBENCH_HD BlockPair pair(int64_t round, int64_t k) const {
-        if (round == 0) return {k, k};
-        const int64_t ring = players() - 1, r = round - 1;
+    SKELBENCH_HD int64_t steps() const {
+        return blocks > 1 ? blocks + (players() - 1) * (players() / 2) : blocks;
+    }
+    // Steps in the order in which they may start; a <= b.
+    SKELBENCH_HD Step step(int64_t index) const {
+        if (index < blocks) return {0, index, index};
+        const int64_t half = players() / 2, ring = players() - 1;
+        const int64_t r = (index - blocks) / half, k = (index - blocks) % half;
         const int64_t x = k == 0 ? r : (r + k) % ring;
         const int64_t y = k == 0 ? ring : (r - k + ring) % ring;
-        return x < y ? BlockPair{x, y} : BlockPair{y, x};
+        return x < y ? Step{r + 1, x, y} : Step{r + 1, y, x};
     }
 };
 
-// Rectangular form: every block of a meets every block of b; in a round each moves on by one.
+// Rectangular form: the blocks of the longer side sit in a ring, and each of the shorter side moves on by one
+// seat a round, until it has met them all.
 struct Carousel {
     int64_t a_blocks, b_blocks;
 
-    SKELBENCH_HD int64_t rounds() const { return a_blocks > b_blocks ? a_blocks : b_blocks; }
-    SKELBENCH_HD int64_t pairs(int64_t) const { return a_blocks < b_blocks ? a_blocks : b_blocks; }
-    SKELBENCH_HD BlockPair pair(int64_t round, int64_t k) const {
-        const int64_t other = (k + round) % rounds();
-        return a_blocks < b_blocks ? BlockPair{k, other} : BlockPair{other, k};
+    SKELBENCH_HD int64_t seats() const { return a_blocks > b_blocks ? a_blocks : b_blocks; }
+    SKELBENCH_HD int64_t riders() const { return a_blocks < b_blocks ? a_blocks : b_blocks; }
+    SKELBENCH_HD int64_t steps() const { return riders() ? seats() * seats() : 0; }
+    SKELBENCH_HD Step step(int64_t index) const {
+        const int64_t round = index / seats(), k = index % seats();
+        const int64_t rider = k < riders() ? k : riders(), seat = (k + round) % seats();
+        return a_blocks < b_blocks ? Step{round, rider, seat} : Step{round, seat, rider};
     }
 };
 

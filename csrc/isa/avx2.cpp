@@ -5,6 +5,9 @@
 
 namespace skelbench {
 
-const Kernels avx2_kernels{.level = "avx2", .contrastive = avx2::contrastive_kernels};
+const Kernels avx2_kernels{.level = "avx2",
+                           .contrastive = avx2::contrastive_kernels,
+                           .ragged = avx2::ragged_kernels,
+                           .augment = avx2::augment_kernels};
 
 }  // namespace skelbench

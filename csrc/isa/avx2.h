@@ -80,5 +80,28 @@ inline f32 exp2(f32 a) {
     const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
     return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent))};
 }
+// Transposes a square of 8 x 8 floats, a row per vector.
+inline void transpose(f32 (&r)[8]) {
+    __m256 pairs[8], quads[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = _mm256_unpacklo_ps(r[i].v, r[i + 1].v);
+        pairs[i + 1] = _mm256_unpackhi_ps(r[i].v, r[i + 1].v);
+    }
+    // quads[4 q + c]: in 128-bit lane l, rows 4 q .. 4 q + 3 of column 4 l + c.
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+            quads[i + 2 * h] = _mm256_shuffle_ps(pairs[i + h], pairs[i + h + 2], 0x44);
+            quads[i + 2 * h + 1] = _mm256_shuffle_ps(pairs[i + h], pairs[i + h + 2], 0xee);
+        }
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) {
+        r[c].v = _mm256_permute2f128_ps(quads[c], quads[4 + c], 0x20);
+        r[4 + c].v = _mm256_permute2f128_ps(quads[c], quads[4 + c], 0x31);
+    }
+}
 
 }  // namespace skelbench::avx2

@@ -5,6 +5,9 @@
 
 namespace skelbench {
 
-const Kernels avx512_kernels{.level = "avx512", .contrastive = avx512::contrastive_kernels};
+const Kernels avx512_kernels{.level = "avx512",
+                             .contrastive = avx512::contrastive_kernels,
+                             .ragged = avx512::ragged_kernels,
+                             .augment = avx512::augment_kernels};
 
 }  // namespace skelbench

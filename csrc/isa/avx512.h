@@ -74,5 +74,35 @@ inline f32 exp2(f32 a) {
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
     return {_mm512_scalef_ps(p, n)};
 }
+// Transposes a square of 16 x 16 floats, a row per vector.
+inline void transpose(f32 (&r)[16]) {
+    __m512 pairs[16], quads[16];
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2) {
+        pairs[i] = _mm512_unpacklo_ps(r[i].v, r[i + 1].v);
+        pairs[i + 1] = _mm512_unpackhi_ps(r[i].v, r[i + 1].v);
+    }
+    // quads[4 q + c]: in 128-bit lane l, rows 4 q .. 4 q + 3 of column 4 l + c.
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4) {
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+            const __m512d a = _mm512_castps_pd(pairs[i + h]), b = _mm512_castps_pd(pairs[i + h + 2]);
+            quads[i + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            quads[i + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        }
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) {
+        const __m512 even_top = _mm512_shuffle_f32x4(quads[c], quads[4 + c], 0x88);
+        const __m512 even_bottom = _mm512_shuffle_f32x4(quads[8 + c], quads[12 + c], 0x88);
+        const __m512 odd_top = _mm512_shuffle_f32x4(quads[c], quads[4 + c], 0xdd);
+        const __m512 odd_bottom = _mm512_shuffle_f32x4(quads[8 + c], quads[12 + c], 0xdd);
+        r[c].v = _mm512_shuffle_f32x4(even_top, even_bottom, 0x88);
+        r[4 + c].v = _mm512_shuffle_f32x4(odd_top, odd_bottom, 0x88);
+        r[8 + c].v = _mm512_shuffle_f32x4(even_top, even_bottom, 0xdd);
+        r[12 + c].v = _mm512_shuffle_f32x4(odd_top, odd_bottom, 0xdd);
+    }
+}
 
 }  // namespace skelbench::avx512

@@ -1,12 +1,16 @@
 // The table of kernels that each ISA level fills, and the choice between the levels at run time.
 #pragma once
+#include "augment/kernels.h"
 #include "contrastive/kernels.h"
+#include "ragged/kernels.h"
 
 namespace skelbench {
 
 struct Kernels {
     const char* level;  // "scalar", "avx2", "avx512"
     contrastive::Kernels contrastive;
+    ragged::Kernels ragged;
+    augment::Kernels augment;
 };
 
 // One per translation unit csrc/isa/<level>.cpp.

@@ -19,4 +19,6 @@ void parallel_for(int64_t count, int64_t grain, const F& f) {
 
 }  // namespace skelbench::SKELBENCH_ISA
 
+#include "augment/cpu.h"
 #include "contrastive/cpu.h"
+#include "ragged/cpu.h"

@@ -9,4 +9,7 @@ namespace skelbench {
 // Calls body(begin, end, context) on disjoint ranges that cover [0, count), each at least `grain` long.
 void parallel_ranges(int64_t count, int64_t grain, void (*body)(int64_t, int64_t, void*), void* context);
 
+// Threads that parallel_ranges uses at most.
+int64_t parallel_threads();
+
 }  // namespace skelbench

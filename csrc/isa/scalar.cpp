@@ -5,7 +5,10 @@
 
 namespace skelbench {
 
-const Kernels scalar_kernels{.level = "scalar", .contrastive = scalar::contrastive_kernels};
+const Kernels scalar_kernels{.level = "scalar",
+                             .contrastive = scalar::contrastive_kernels,
+                             .ragged = scalar::ragged_kernels,
+                             .augment = scalar::augment_kernels};
 
 namespace contrastive {
 const Entry<double> f64_kernels = scalar::contrastive_entry<scalar::f64>;

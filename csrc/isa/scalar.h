@@ -78,5 +78,6 @@ template <class T>
 inline Lane<T> exp2(Lane<T> a) {
     return {std::exp2(a.v)};
 }
+inline void transpose(f32 (&)[1]) {}
 
 }  // namespace skelbench::scalar

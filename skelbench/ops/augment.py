@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from skelbench import reference
-from skelbench.ops.ragged import RaggedClips
+from skelbench.ops import _library
+from skelbench.ops.ragged import RaggedClips, check
 
 
 def draw(batch: int, generator: torch.Generator, per_clip: bool = True) -> tuple[Tensor, Tensor]:
@@ -66,7 +67,9 @@ def augment(
         0.
 
     Raises:
-        ValueError: shapes or dtypes that do not fit, or an index that names no clip.
+        ValueError: shapes or dtypes that do not fit.
+        ValueError or RuntimeError: an index that names no clip, or a clip outside the dataset or the padded
+            row (named).
     """
     batch, clips = index.shape[0], frames.shape[0]
     for name, value, dtype, shape in (
@@ -83,9 +86,39 @@ def augment(
             )
     if joints.dim() != 3 or joints.shape[2] != 3:
         raise ValueError(f"augment: joints is {tuple(joints.shape)}, expected (rows, joints, 3)")
+    if not _library.built:
+        _library.warn_fallback()
+    elif joints.dtype == torch.float32 and joints.device.type == "cpu":
+        x, first, t, m, start = torch.ops.skelbench.augment(
+            joints, offsets, frames, bodies, index, shear.float(), reverse, length, max_bodies
+        )
+        return RaggedClips(x, first, t, m, start, length, max_bodies)
     if batch and (int(index.min()) < 0 or int(index.max()) >= clips):
         raise ValueError(
             f"augment: index runs from {int(index.min())} to {int(index.max())}, but there are {clips} clips"
         )
-    views = reference.augment(joints, offsets, frames, bodies, index, shear, reverse, length)
-    return RaggedClips(*views, length, max_bodies)
+    start = torch.zeros_like(index)
+    check(RaggedClips(joints, offsets[index], frames[index], bodies[index], start, length, max_bodies))
+    x, first, t, m, start = reference.augment(joints, offsets, frames, bodies, index, shear, reverse, length)
+    return RaggedClips(x, first, t, m, start, length, max_bodies)
+
+
+def _fake(
+    joints: Tensor,
+    offsets: Tensor,
+    frames: Tensor,
+    bodies: Tensor,
+    index: Tensor,
+    shear: Tensor,
+    reverse: Tensor,
+    length: int,
+    max_bodies: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    rows = torch.library.get_ctx().new_dynamic_size()
+    batch = 2 * index.shape[0]
+    views = joints.new_empty(rows, joints.shape[1], joints.shape[2])
+    return views, *(index.new_empty(batch) for _ in range(4))  # type: ignore[return-value]
+
+
+if _library.built:
+    torch.library.register_fake("skelbench::augment")(_fake)

@@ -8,11 +8,16 @@ padded row, so the cost of a layer follows what is there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from skelbench import reference
+from skelbench.ops import _library
+
+_Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,20 +67,36 @@ def packed_rows(clips: RaggedClips) -> Tensor:
 def ragged_linear(clips: RaggedClips, weight: Tensor, bias: Tensor) -> Tensor:
     """Exactly `linear(pad(clips), weight, bias)`, at a cost that follows the frames and bodies present.
 
+    float32 runs in the extension; other dtypes, and joints that need a gradient, as the padded computation.
+
     Args:
         clips: B clips.
         weight: (out, clips.features), the dtype of `clips.joints`.
         bias: (out,).
 
     Returns:
-        (B, out), differentiable in weight and bias (and in `clips.joints`, through the padded computation).
+        (B, out), differentiable in weight, bias and `clips.joints`.
 
     Raises:
-        ValueError: shapes, dtypes or devices that do not fit, or a clip outside its packed or padded row.
+        ValueError: shapes, dtypes or devices that do not fit.
+        ValueError or RuntimeError: a clip outside its packed or padded row (named; on CUDA, where nothing
+            may wait for the device, an assertion of the device).
     """
-    check(clips)
-    _check_layer("ragged_linear", clips, weight, bias, features=weight.shape[-1], bias_length=weight.shape[0])
-    return reference.ragged_linear(clips, weight, bias)
+    _check_layer("ragged_linear", clips, weight, bias, weight.shape[-1], weight.shape[0])
+    if not _compiled(clips, clips.joints):
+        check(clips)
+        return reference.ragged_linear(clips, weight, bias)
+    return torch.ops.skelbench.ragged_linear(
+        clips.joints,
+        clips.offsets,
+        clips.frames,
+        clips.bodies,
+        clips.start,
+        weight,
+        bias,
+        clips.length,
+        clips.max_bodies,
+    )
 
 
 def ragged_decode(hidden: Tensor, weight: Tensor, bias: Tensor, clips: RaggedClips) -> Tensor:
@@ -85,45 +106,38 @@ def ragged_decode(hidden: Tensor, weight: Tensor, bias: Tensor, clips: RaggedCli
         hidden: (B, H).
         weight: (clips.features, H).
         bias: (clips.features,).
-        clips: B clips, of which only the shape (not the coordinates) is read.
+        clips: B clips, of which only frames, bodies and start are read, not the coordinates.
 
     Returns:
         (R_b, J, 3), R_b = sum of frames * bodies, clip after clip in the order of `packed_rows(clips)`;
         differentiable in hidden, weight and bias.
 
     Raises:
-        ValueError: shapes, dtypes or devices that do not fit, or a clip outside its padded row.
+        ValueError: shapes, dtypes or devices that do not fit.
+        ValueError or RuntimeError: a clip outside its padded row (as in `ragged_linear`).
     """
-    check(clips)
-    _check_layer("ragged_decode", clips, weight, bias, features=weight.shape[0], bias_length=weight.shape[0])
+    _check_layer("ragged_decode", clips, weight, bias, weight.shape[0], weight.shape[0])
     if hidden.shape != (len(clips), weight.shape[1]) or hidden.dtype != weight.dtype:
         raise ValueError(
             f"ragged_decode: hidden is {tuple(hidden.shape)} {hidden.dtype}, expected "
             f"{(len(clips), weight.shape[1])} {weight.dtype}: one row per clip, as wide as the weight"
         )
-    return reference.ragged_decode(hidden, weight, bias, clips)
+    if not _compiled(clips, None):
+        check(clips)
+        return reference.ragged_decode(hidden, weight, bias, clips)
+    rows = torch.ops.skelbench.ragged_decode(
+        hidden, weight, bias, clips.frames, clips.bodies, clips.start, clips.length, clips.max_bodies
+    )
+    return rows.view(-1, *clips.joints.shape[1:])
 
 
 def check(clips: RaggedClips) -> None:
     """Raise ValueError, naming the clip, where the batch does not describe rows that exist."""
-    if clips.joints.dim() != 3:
-        raise ValueError(
-            f"RaggedClips.joints is {tuple(clips.joints.shape)}, expected (rows, joints, coordinates)"
-        )
-    for name in ("offsets", "frames", "bodies", "start"):
-        value = getattr(clips, name)
-        if value.shape != (len(clips),) or value.dtype != torch.int64:
-            raise ValueError(
-                f"RaggedClips.{name} is {value.dtype} {tuple(value.shape)}, expected int64 ({len(clips)},)"
-            )
+    _check_shapes(clips)
     rows = clips.joints.shape[0]
     _require(clips.frames >= 1, "frames", clips.frames, "at least 1")
-    _require(
-        (clips.bodies >= 1) & (clips.bodies <= clips.max_bodies),
-        "bodies",
-        clips.bodies,
-        f"1 to {clips.max_bodies}",
-    )
+    bodies_fit = (clips.bodies >= 1) & (clips.bodies <= clips.max_bodies)
+    _require(bodies_fit, "bodies", clips.bodies, f"1 to {clips.max_bodies}")
     end = clips.start + clips.frames
     _require(
         (clips.start >= 0) & (end <= clips.length), "start + frames", end, f"within length {clips.length}"
@@ -137,6 +151,21 @@ def check(clips: RaggedClips) -> None:
     )
 
 
+def _check_shapes(clips: RaggedClips) -> None:
+    if clips.joints.dim() != 3:
+        raise ValueError(
+            f"RaggedClips.joints is {tuple(clips.joints.shape)}, expected (rows, joints, coordinates)"
+        )
+    for name in ("offsets", "frames", "bodies", "start"):
+        value = getattr(clips, name)
+        if value.shape != clips.offsets.shape[:1] or value.dtype != torch.int64:
+            raise ValueError(
+                f"RaggedClips.{name} is {value.dtype} {tuple(value.shape)}, expected int64 ({len(clips)},)"
+            )
+        if value.device != clips.joints.device:
+            raise ValueError(f"RaggedClips.{name} is on {value.device}, joints on {clips.joints.device}")
+
+
 def _require(good: Tensor, name: str, value: Tensor, expected: str) -> None:
     if not bool(good.all()):
         clip = int((~good).nonzero()[0])
@@ -146,6 +175,7 @@ def _require(good: Tensor, name: str, value: Tensor, expected: str) -> None:
 def _check_layer(
     op: str, clips: RaggedClips, weight: Tensor, bias: Tensor, features: int, bias_length: int
 ) -> None:
+    _check_shapes(clips)
     if weight.dim() != 2 or features != clips.features:
         raise ValueError(
             f"{op}: weight is {tuple(weight.shape)}, but the padded row has {clips.features} numbers "
@@ -161,3 +191,118 @@ def _check_layer(
         raise ValueError(
             f"{op}: joints are on {clips.joints.device}, weight on {weight.device}, bias on {bias.device}"
         )
+
+
+def _compiled(clips: RaggedClips, differentiated: Tensor | None) -> bool:
+    """Whether the extension computes this batch."""
+    if not _library.built:
+        _library.warn_fallback()
+        return False
+    if differentiated is not None and differentiated.requires_grad and torch.is_grad_enabled():
+        return False
+    return clips.joints.dtype == torch.float32 and clips.joints.device.type == "cpu"
+
+
+def _linear_fake(
+    joints: Tensor,
+    offsets: Tensor,
+    frames: Tensor,
+    bodies: Tensor,
+    start: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    length: int,
+    max_bodies: int,
+) -> Tensor:
+    return joints.new_empty(offsets.shape[0], weight.shape[0])
+
+
+def _linear_backward_fake(
+    grad: Tensor,
+    joints: Tensor,
+    offsets: Tensor,
+    frames: Tensor,
+    bodies: Tensor,
+    start: Tensor,
+    length: int,
+    max_bodies: int,
+) -> Tensor:
+    return grad.new_empty(grad.shape[1], length * max_bodies * joints.shape[1] * joints.shape[2])
+
+
+def _linear_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *clips, _, _, ctx.length, ctx.max_bodies = inputs
+    ctx.save_for_backward(*clips)
+
+
+def _linear_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    grad_weight = grad_bias = None
+    if ctx.needs_input_grad[5]:
+        grad_weight = torch.ops.skelbench.ragged_linear_backward(
+            grad, *ctx.saved_tensors, ctx.length, ctx.max_bodies
+        )
+    if ctx.needs_input_grad[6]:
+        grad_bias = grad.sum(0)
+    return None, None, None, None, None, grad_weight, grad_bias, None, None
+
+
+def _decode_fake(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    frames: Tensor,
+    bodies: Tensor,
+    start: Tensor,
+    length: int,
+    max_bodies: int,
+) -> Tensor:
+    rows = torch.library.get_ctx().new_dynamic_size()
+    return hidden.new_empty(rows, weight.shape[0] // (length * max_bodies))
+
+
+def _decode_backward_fake(
+    grad: Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    frames: Tensor,
+    bodies: Tensor,
+    start: Tensor,
+    length: int,
+    max_bodies: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.empty_like(hidden), torch.empty_like(weight), weight.new_empty(weight.shape[0])
+
+
+def _decode_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    hidden, weight, _, frames, bodies, start, ctx.length, ctx.max_bodies = inputs
+    ctx.save_for_backward(hidden, weight, frames, bodies, start)
+
+
+def _decode_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    grads = torch.ops.skelbench.ragged_decode_backward(grad, *ctx.saved_tensors, ctx.length, ctx.max_bodies)
+    return *grads, None, None, None, None, None
+
+
+def _linear_flops(
+    joints: _Shape,
+    offsets: _Shape,
+    frames: _Shape,
+    bodies: _Shape,
+    start: _Shape,
+    weight: _Shape,
+    *others: Any,
+    out_shape: _Shape | None = None,
+    **keywords: Any,
+) -> int:
+    """Of the padded row, as the field counts a model's operations: what is saved depends on the clips."""
+    return 2 * offsets[0] * weight[0] * weight[1]
+
+
+if _library.built:
+    register_flop_formula(torch.ops.skelbench.ragged_linear)(_linear_flops)
+    torch.library.register_fake("skelbench::ragged_linear")(_linear_fake)
+    torch.library.register_fake("skelbench::ragged_linear_backward")(_linear_backward_fake)
+    torch.library.register_fake("skelbench::ragged_decode")(_decode_fake)
+    torch.library.register_fake("skelbench::ragged_decode_backward")(_decode_backward_fake)
+    torch.library.register_autograd("skelbench::ragged_linear", _linear_backward, setup_context=_linear_setup)
+    torch.library.register_autograd("skelbench::ragged_decode", _decode_backward, setup_context=_decode_setup)

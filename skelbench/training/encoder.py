@@ -20,6 +20,7 @@ from skelbench.ops.augment import augment, draw
 from skelbench.ops.ragged import RaggedClips, packed_rows
 from skelbench.training.probe import linear_probe
 from skelbench.training.sampling import Sampler
+from skelbench.training.settings import Settings
 from skelbench.training.task import EpochLog, Fitted, Task, TrainingError, count_parameters, in_batches, top1
 
 LAST_LR = 1e-3  #: the cosine's end as a share of its start: ConMLP's lr_decay_rate 0.1, cubed
@@ -117,7 +118,12 @@ def train_encoder(
             target = data.batch(indices.repeat(2)) if objective.reconstruct else None
             outputs, decoded = wrapped(views, target)
             labels = indices if objective.instance_labels else data.label[indices]
-            loss = contrast(outputs, labels.repeat(2))
+            try:
+                loss = contrast(outputs, labels.repeat(2))
+            except RuntimeError as error:
+                if bool(torch.isfinite(outputs).all()):
+                    raise
+                raise _diverged("nan", epoch, settings) from error
             if target is not None and decoded is not None:
                 loss = loss + F.mse_loss(decoded, target.joints[packed_rows(target)])
             wrapped_optimiser.zero_grad()
@@ -126,7 +132,7 @@ def train_encoder(
             total += loss.detach() * len(indices)
         mean_loss = float(total) / sampler.clips_per_epoch
         if not torch.isfinite(total):
-            raise TrainingError(f"the loss is {mean_loss} in epoch {epoch}: lower --lr (is {settings.lr:g})")
+            raise _diverged(f"{mean_loss}", epoch, settings)
         rate = sampler.clips_per_epoch / (time.perf_counter() - began)
         history.append(
             EpochLog("train", epoch, settings.epochs, mean_loss, float(schedule.get_last_lr()[0]), rate)
@@ -135,6 +141,10 @@ def train_encoder(
         schedule.step()
         after_epoch(epoch, model)
     return _Trained(model, sampler, history)
+
+
+def _diverged(loss: str, epoch: int, settings: Settings) -> TrainingError:
+    return TrainingError(f"the loss is {loss} in epoch {epoch}: lower --lr (is {settings.lr:g})")
 
 
 def contrastive_then_probe(task: Task, objective: Objective) -> Fitted:

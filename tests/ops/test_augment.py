@@ -2,34 +2,125 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from skelbench import ops
 from skelbench.ops.augment import augment, draw
-from tests.ops.test_ragged import make_clips
+from skelbench.ops.ragged import RaggedClips
+from tests.ops.test_ragged import LEVELS, make_clips, needs_extension
 
 
-def test_views_follow_the_definition() -> None:
+def both_views(
+    data: RaggedClips, index: torch.Tensor, shear: torch.Tensor, reverse: torch.Tensor
+) -> RaggedClips:
+    return augment(
+        data.joints,
+        data.offsets,
+        data.frames,
+        data.bodies,
+        index,
+        shear,
+        reverse,
+        data.length,
+        data.max_bodies,
+    )
+
+
+def assert_follows_the_definition(
+    data: RaggedClips, index: torch.Tensor, shear: torch.Tensor, reverse: torch.Tensor, views: RaggedClips
+) -> None:
+    """A shear is right within the rounding of its three products; the second view is a copy, bit for bit."""
+    batch, joints = len(index), data.joints.shape[1]
+    assert len(views) == 2 * batch
+    assert (
+        views.offsets.tolist()
+        == (views.frames * views.bodies).cumsum(0).roll(1).index_fill(0, torch.tensor(0), 0).tolist()
+    )
+    for b, i in enumerate(index.tolist()):
+        frames, bodies, first = int(data.frames[i]), int(data.bodies[i]), int(data.offsets[i])
+        clip = data.joints[first : first + frames * bodies].view(frames, bodies, joints, 3)
+
+        def rows(v: int, shape: torch.Size = clip.shape) -> torch.Tensor:
+            begin = int(views.offsets[v])
+            return views.joints[begin : begin + shape[0] * shape[1]].view(shape)
+
+        eps = torch.finfo(clip.dtype).eps
+        bound = 2 * eps * (clip.double().abs() @ shear[b].double().abs())
+        assert ((rows(b).double() - clip.double() @ shear[b].double()).abs() <= bound).all()
+        assert torch.equal(rows(batch + b), clip.flip(0) if reverse[b] else clip)
+        assert views.start[b] == 0
+        assert views.start[batch + b] == (data.length - frames if reverse[b] else 0)
+    assert int(views.frames.mul(views.bodies).sum()) == len(views.joints)
+
+
+def test_reference_follows_the_definition() -> None:
     data = make_clips(7)
     index = torch.tensor([3, 0, 6, 3, 2])
-    shear, reverse = draw(5, torch.Generator().manual_seed(1))
+    shear, _ = draw(5, torch.Generator().manual_seed(1))
     reverse = torch.tensor([True, False, True, False, True])
-    views = augment(data.joints, data.offsets, data.frames, data.bodies, index, shear, reverse, 9, 2)
-    assert len(views) == 10
-    for b, i in enumerate(index.tolist()):
-        T, m = int(data.frames[i]), int(data.bodies[i])
-        first = int(data.offsets[i])
-        clip = data.joints[first : first + T * m].view(T, m, 5, 3)
+    assert_follows_the_definition(data, index, shear, reverse, both_views(data, index, shear, reverse))
 
-        def rows(v: int, T: int = T, m: int = m) -> torch.Tensor:
-            begin = int(views.offsets[v])
-            return views.joints[begin : begin + T * m].view(T, m, 5, 3)
 
-        torch.testing.assert_close(rows(b), clip @ shear[b].double())
-        assert views.start[b] == 0
-        assert torch.equal(rows(5 + b), clip.flip(0) if reverse[b] else clip)
-        assert views.start[5 + b] == (9 - T if reverse[b] else 0)
-    assert int(views.frames.mul(views.bodies).sum()) == len(views.joints)
+@needs_extension
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    ("clips", "length", "max_bodies", "joints"),
+    [(1, 1, 1, 1), (5, 3, 2, 1), (40, 31, 2, 25), (60, 20, 3, 12)],
+)
+def test_op_follows_the_definition(level: str, clips: int, length: int, max_bodies: int, joints: int) -> None:
+    data = make_clips(clips, length, max_bodies, joints, dtype=torch.float32)
+    generator = torch.Generator().manual_seed(2)
+    index = torch.randint(clips, (2 * clips,), generator=generator)
+    shear, reverse = draw(2 * clips, generator)
+    with ops.use_isa(level):
+        views = both_views(data, index, shear, reverse)
+    assert_follows_the_definition(data, index, shear, reverse, views)
+
+
+@needs_extension
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    data = make_clips(50, 40, 2, 25, dtype=torch.float32)
+    shear, reverse = draw(50, torch.Generator().manual_seed(0))
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            results.append(both_views(data, torch.arange(50), shear, reverse).joints)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+@needs_extension
+def test_opcheck_and_compile() -> None:
+    data = make_clips(6, dtype=torch.float32)
+    index = torch.tensor([4, 4, 1])
+    shear, reverse = draw(3, torch.Generator().manual_seed(0))
+    arguments = (data.joints, data.offsets, data.frames, data.bodies, index, shear, reverse, 9, 2)
+    torch.library.opcheck(torch.ops.skelbench.augment, arguments)
+
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        compiled = torch.compile(lambda *a: augment(*a, 9, 2).joints * 2, fullgraph=True, backend="aot_eager")
+        assert torch.equal(compiled(*arguments[:-2]), both_views(data, index, shear, reverse).joints * 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [("frames", 10, "10"), ("bodies", 3, "3"), ("offsets", 10_000, "rows of joints")],
+)
+def test_bad_clip_is_an_error(dtype: torch.dtype, field: str, value: int, message: str) -> None:
+    data = make_clips(4, dtype=dtype)
+    broken = getattr(data, field).clone()
+    broken[2] = value
+    shear, reverse = draw(1, torch.Generator().manual_seed(0))
+    with pytest.raises((ValueError, RuntimeError), match=message):
+        both_views(replace(data, **{field: broken}), torch.tensor([2]), shear, reverse)
 
 
 def test_draw_per_clip_and_per_batch() -> None:
@@ -48,8 +139,17 @@ def test_draw_per_clip_and_per_batch() -> None:
     assert (reverse == reverse[0]).all()
 
 
-def test_index_out_of_range_is_an_error() -> None:
-    data = make_clips(4)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bad", [4, -1])
+def test_index_out_of_range_is_an_error(dtype: torch.dtype, bad: int) -> None:
+    data = make_clips(4, dtype=dtype)
     shear, reverse = draw(1, torch.Generator().manual_seed(0))
-    with pytest.raises(ValueError, match="there are 4 clips"):
-        augment(data.joints, data.offsets, data.frames, data.bodies, torch.tensor([4]), shear, reverse, 9, 2)
+    with pytest.raises((ValueError, RuntimeError), match="there are 4 clips"):
+        both_views(data, torch.tensor([bad]), shear, reverse)
+
+
+def test_wrong_shape_is_named() -> None:
+    data = make_clips(4)
+    shear, reverse = draw(2, torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=r"augment: shear is .*, expected .* \(1, 3, 3\)"):
+        both_views(data, torch.tensor([0]), shear, reverse[:1])

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from skelbench import ops, reference
 from skelbench.ops.ragged import RaggedClips, packed_rows, pad, ragged_decode, ragged_linear
+
+LEVELS = ops.isa_levels() if ops.built else []
+needs_extension = pytest.mark.skipif(not ops.built, reason="the extension is not built")
 
 
 def make_clips(
@@ -76,6 +84,164 @@ def test_linear_is_linear_of_pad() -> None:
     )
 
 
+SHAPES = [
+    # clips, length, max_bodies, joints, width
+    (1, 1, 1, 1, 1),
+    (1, 9, 2, 5, 16),
+    (7, 9, 2, 5, 70),
+    (40, 31, 2, 25, 256),
+    (30, 30, 3, 12, 5),
+    (300, 17, 1, 3, 33),
+]
+
+
+def with_gradients(f: Callable[..., Tensor], grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    leaves = [x.detach().clone().requires_grad_() for x in inputs]
+    out = f(*leaves)
+    return out.detach(), *torch.autograd.grad(out, leaves, grad.to(out.dtype))
+
+
+def assert_as_good_as_eager(
+    f: Callable[..., Tensor], eager: Callable[..., Tensor], inputs: list[Tensor]
+) -> None:
+    """Error at most twice that of the padded computation in float32, plus the rounding of one result."""
+    truth_out = eager(*(x.double() for x in inputs))
+    grad = torch.randn(truth_out.shape, generator=torch.Generator().manual_seed(1))
+    ours = with_gradients(f, grad, *inputs)
+    padded = with_gradients(eager, grad, *inputs)
+    truth = with_gradients(eager, grad, *(x.double() for x in inputs))
+    for x, e, t in zip(ours, padded, truth, strict=True):
+        assert x.shape == t.shape
+        rounding = torch.finfo(torch.float32).eps * t.abs().max()
+        assert (x.double() - t).abs().max() <= 2 * (e.double() - t).abs().max() + rounding
+
+
+@needs_extension
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("batch", "length", "max_bodies", "joints", "width"), SHAPES)
+def test_linear_op_is_exact(
+    level: str, batch: int, length: int, max_bodies: int, joints: int, width: int
+) -> None:
+    clips = make_clips(batch, length, max_bodies, joints, dtype=torch.float32)
+    g = torch.Generator().manual_seed(3)
+    inputs = [torch.randn(width, clips.features, generator=g), torch.randn(width, generator=g)]
+
+    def eager(weight: Tensor, bias: Tensor) -> Tensor:
+        return F.linear(reference.pad(clips).to(weight.dtype), weight, bias)
+
+    with ops.use_isa(level):
+        assert_as_good_as_eager(lambda w, b: ragged_linear(clips, w, b), eager, inputs)
+
+
+@needs_extension
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("batch", "length", "max_bodies", "joints", "width"), SHAPES)
+def test_decode_op_is_exact(
+    level: str, batch: int, length: int, max_bodies: int, joints: int, width: int
+) -> None:
+    clips = make_clips(batch, length, max_bodies, joints, dtype=torch.float32)
+    g = torch.Generator().manual_seed(4)
+    shapes = [(batch, width), (clips.features, width), (clips.features,)]
+    inputs = [torch.randn(*shape, generator=g) for shape in shapes]
+
+    def eager(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return reference.ragged_decode(hidden, weight, bias, clips)
+
+    with ops.use_isa(level):
+        assert_as_good_as_eager(lambda h, w, b: ragged_decode(h, w, b, clips), eager, inputs)
+
+
+@needs_extension
+def test_rows_outside_the_batch_are_not_read() -> None:
+    clips = make_clips(6, dtype=torch.float32)
+    weight, bias = torch.randn(8, clips.features), torch.randn(8)
+    expected = ragged_linear(clips, weight, bias)
+    clips.joints[:3] = torch.nan  # make_clips leaves three rows that no clip owns
+    assert torch.equal(ragged_linear(clips, weight, bias), expected)
+
+
+@needs_extension
+def test_no_gradient_where_no_clip_has_the_frame() -> None:
+    clips = make_clips(3, length=40, dtype=torch.float32)
+    clips = replace(clips, frames=clips.frames.clamp(max=2), start=clips.start.clamp(max=20))
+    weight = torch.randn(8, clips.features, requires_grad=True)
+    grad = torch.autograd.grad(ragged_linear(clips, weight, torch.zeros(8)).sum(), weight)[0]
+    absent = (slow_pad(clips) == 0).all(0)
+    assert absent.sum() > clips.features // 2
+    assert (grad[:, absent] == 0).all()
+    assert (grad[:, ~absent] != 0).all()
+
+
+@needs_extension
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    clips = make_clips(60, 50, 2, 25, dtype=torch.float32)
+    weight, bias = torch.randn(150, clips.features), torch.randn(150)
+    hidden, decoder = torch.randn(60, 96), torch.randn(clips.features, 96)
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            linear = with_gradients(
+                lambda w, b: ragged_linear(clips, w, b), torch.ones(()).expand(60, 150), weight, bias
+            )
+            decode = with_gradients(
+                lambda h, w, b: ragged_decode(h, w, b, clips),
+                torch.ones(()).expand(int((clips.frames * clips.bodies).sum()), 25, 3),
+                hidden,
+                decoder,
+                torch.randn(clips.features, generator=torch.Generator().manual_seed(0)),
+            )
+            results.append((linear[0], linear[1], *decode))
+    finally:
+        torch.set_num_threads(threads)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@needs_extension
+def test_opcheck() -> None:
+    clips = make_clips(5, dtype=torch.float32)
+    weight = torch.randn(12, clips.features, requires_grad=True)
+    bias = torch.randn(12, requires_grad=True)
+    where = (clips.offsets, clips.frames, clips.bodies, clips.start)
+    torch.library.opcheck(torch.ops.skelbench.ragged_linear, (clips.joints, *where, weight, bias, 9, 2))
+    hidden = torch.randn(5, 12, requires_grad=True)
+    decoder = torch.randn(clips.features, 12, requires_grad=True)
+    offset = torch.randn(clips.features, requires_grad=True)
+    torch.library.opcheck(torch.ops.skelbench.ragged_decode, (hidden, decoder, offset, *where[1:], 9, 2))
+
+
+@needs_extension
+def test_compiles_without_a_graph_break() -> None:
+    clips = make_clips(5, dtype=torch.float32)
+    fields = list(vars(clips).values())
+    weight, bias = torch.randn(12, clips.features), torch.randn(12)
+    decoder, offset = torch.randn(clips.features, 12), torch.randn(clips.features)
+
+    def autoencoder(*parameters: Tensor) -> Tensor:
+        batch = RaggedClips(*fields)
+        hidden = F.gelu(ragged_linear(batch, parameters[0], parameters[1]))
+        return ragged_decode(hidden, parameters[2], parameters[3], batch).square().sum()
+
+    parameters = [x.requires_grad_() for x in (weight, bias, decoder, offset)]
+    expected = torch.autograd.grad(autoencoder(*parameters), parameters)
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        compiled = torch.compile(autoencoder, fullgraph=True, backend="aot_eager")
+        torch.testing.assert_close(torch.autograd.grad(compiled(*parameters), parameters), expected)
+
+
+def test_joints_can_have_a_gradient() -> None:
+    clips = make_clips(4, dtype=torch.float32)
+    joints = clips.joints.clone().requires_grad_()
+    weight = torch.randn(6, clips.features)
+    out = ragged_linear(replace(clips, joints=joints), weight, torch.zeros(6))
+    expected = torch.autograd.grad(
+        reference.ragged_linear(replace(clips, joints=joints), weight, torch.zeros(6)).sum(), joints
+    )
+    torch.testing.assert_close(torch.autograd.grad(out.sum(), joints), expected)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
@@ -86,11 +252,22 @@ def test_linear_is_linear_of_pad() -> None:
         ("offsets", -1, "clip 2 has offsets"),
     ],
 )
-def test_bad_clip_is_named(field: str, value: int, message: str) -> None:
-    clips = make_clips(4)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bad_clip_is_named(field: str, value: int, message: str, dtype: torch.dtype) -> None:
+    clips = make_clips(4, dtype=dtype)
     getattr(clips, field)[2] = value
+    with pytest.raises((ValueError, RuntimeError), match=message):
+        ragged_linear(clips, torch.zeros(6, clips.features, dtype=dtype), torch.zeros(6, dtype=dtype))
     with pytest.raises(ValueError, match=message):
         pad(clips)
+    if field != "offsets":  # which a decoder does not read
+        with pytest.raises((ValueError, RuntimeError), match=r"clip 2 has|clip 3 has"):
+            ragged_decode(
+                torch.zeros(4, 6, dtype=dtype),
+                torch.zeros(clips.features, 6, dtype=dtype),
+                torch.zeros(clips.features, dtype=dtype),
+                clips,
+            )
 
 
 def test_wrong_weight_is_explained() -> None:

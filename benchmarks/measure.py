@@ -1,0 +1,92 @@
+"""Measuring: two functions timed in turn in one process, their ratio with an interval; peak memory of a call.
+
+On a shared machine the same code varies twofold between minutes, but a ratio of neighbours in time does not:
+the two functions run A B B A, again and again, and each such group gives one ratio.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How much longer B takes than A: the median over groups A B B A, with its 95 % bootstrap interval."""
+
+    median: float
+    low: float
+    high: float
+    seconds_a: float  #: median of one call of A
+    seconds_b: float  #: median of one call of B
+    groups: int
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def _seconds(f: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    f()
+    return time.perf_counter() - start
+
+
+def bootstrap_median(values: np.ndarray, level: float = 0.95, draws: int = 2000) -> tuple[float, float]:
+    """Percentile bootstrap interval of the median of `values` (n,)."""
+    picks = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
+    tail = 50 * (1 - level)
+    low, high = np.percentile(np.median(values[picks], axis=1), [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def paired_ratio(
+    a: Callable[[], object],
+    b: Callable[[], object],
+    *,
+    seconds: float = 4.0,
+    min_groups: int = 5,
+    max_groups: int = 200,
+) -> Ratio:
+    """Time of B over time of A from interleaved groups A B B A, for `seconds`, at least `min_groups`."""
+    a(), b()  # warm caches and allocators
+    collecting = gc.isenabled()
+    gc.disable()
+    groups = []
+    try:
+        end = time.perf_counter() + seconds
+        while len(groups) < min_groups or (time.perf_counter() < end and len(groups) < max_groups):
+            groups.append([_seconds(a), _seconds(b), _seconds(b), _seconds(a)])
+    finally:
+        if collecting:
+            gc.enable()
+    t = np.array(groups)
+    ratios = (t[:, 1] + t[:, 2]) / (t[:, 0] + t[:, 3])
+    low, high = bootstrap_median(ratios)
+    return Ratio(
+        float(np.median(ratios)),
+        low,
+        high,
+        float(np.median(t[:, [0, 3]])),
+        float(np.median(t[:, [1, 2]])),
+        len(t),
+    )
+
+
+def peak_extra_bytes(setup: str, call: str) -> int:
+    """Growth of a fresh process's peak resident memory during `call`, after `setup` (both Python source)."""
+    program = (
+        f"import json, resource\n{setup}\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"{call}\n"
+        "print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB on Linux
+    return int(json.loads(done.stdout.splitlines()[-1])) * unit

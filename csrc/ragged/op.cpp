@@ -1,0 +1,228 @@
+// The padding-free layers on the CPU: schema, checks, and memory.
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+#include <torch/headeronly/util/Exception.h>
+
+#include <limits>
+#include <tuple>
+#include <vector>
+
+#include "isa/kernels.h"
+#include "isa/pages.h"
+#include "ragged/plan.h"
+
+namespace skelbench::ragged {
+namespace {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+// The clips of a batch, checked; `rows` packed rows exist.
+class CheckedClips {
+public:
+    CheckedClips(const Tensor& offsets, const Tensor& frames, const Tensor& bodies, const Tensor& start,
+                 int64_t length, int64_t max_bodies, int64_t columns, int64_t rows)
+        : frames_(torch::stable::contiguous(frames)),
+          bodies_(torch::stable::contiguous(bodies)),
+          start_(torch::stable::contiguous(start)),
+          offsets_(torch::stable::contiguous(offsets)) {
+        for (const Tensor* t : {&offsets_, &frames_, &bodies_, &start_}) {
+            STD_TORCH_CHECK(
+                t->scalar_type() == ScalarType::Long && t->dim() == 1 && t->size(0) == frames_.size(0),
+                "RaggedClips: offsets, frames, bodies and start must be int64, one number per clip");
+        }
+        const int64_t count = frames_.size(0);
+        STD_TORCH_CHECK(count < std::numeric_limits<int32_t>::max(), "RaggedClips: too many clips: ", count);
+        clips_ = {offsets_.const_data_ptr<int64_t>(),
+                  frames_.const_data_ptr<int64_t>(),
+                  bodies_.const_data_ptr<int64_t>(),
+                  start_.const_data_ptr<int64_t>(),
+                  count,
+                  length,
+                  max_bodies,
+                  columns};
+        for (int64_t c = 0; c < count; ++c) {
+            const int64_t t = clips_.frames[c], m = clips_.bodies[c], s = clips_.start[c],
+                          o = clips_.offsets[c];
+            STD_TORCH_CHECK(t >= 1, "RaggedClips: clip ", c, " has frames = ", t, ", expected at least 1");
+            STD_TORCH_CHECK(m >= 1 && m <= max_bodies, "RaggedClips: clip ", c, " has bodies = ", m,
+                            ", expected 1 to ", max_bodies);
+            STD_TORCH_CHECK(s >= 0 && t <= length - s, "RaggedClips: clip ", c,
+                            " has start + frames = ", s + t, ", expected within length ", length);
+            STD_TORCH_CHECK(o >= 0 && t * m <= rows - o, "RaggedClips: clip ", c,
+                            " has offsets + frames * bodies = ", o + t * m, ", expected within ", rows,
+                            " rows of joints");
+        }
+    }
+    const Clips& get() const { return clips_; }
+    int64_t features() const { return clips_.length * clips_.max_bodies * clips_.columns; }
+
+private:
+    Tensor frames_, bodies_, start_, offsets_;
+    Clips clips_;
+};
+
+// Offsets of clips that lie one after the other, and the rows they take.
+std::tuple<Tensor, int64_t> consecutive(const Tensor& frames, const Tensor& bodies) {
+    const Tensor f = torch::stable::contiguous(frames), m = torch::stable::contiguous(bodies);
+    STD_TORCH_CHECK(f.scalar_type() == ScalarType::Long && m.scalar_type() == ScalarType::Long &&
+                        f.dim() == 1 && m.dim() == 1 && f.size(0) == m.size(0),
+                    "RaggedClips: frames and bodies must be int64, one number per clip");
+    Tensor offsets = torch::stable::new_empty(f, {f.size(0)});
+    int64_t rows = 0;
+    for (int64_t c = 0; c < f.size(0); ++c) {
+        const int64_t t = f.const_data_ptr<int64_t>()[c], b = m.const_data_ptr<int64_t>()[c];
+        STD_TORCH_CHECK(t >= 1 && b >= 1, "RaggedClips: clip ", c, " has frames = ", t, " and bodies = ", b,
+                        ", expected at least 1");
+        offsets.mutable_data_ptr<int64_t>()[c] = rows;
+        rows += t * b;
+    }
+    return {offsets, rows};
+}
+
+void check_float(const Tensor& x, int64_t dim, const char* name) {
+    STD_TORCH_CHECK(x.scalar_type() == ScalarType::Float && x.dim() == dim, name, " must be float32 with ",
+                    dim, " dimensions");
+}
+
+// A new matrix, on large pages where it is large: otherwise half the time goes to mapping its small ones.
+Tensor new_matrix(const Tensor& like, int64_t rows, int64_t columns) {
+    Tensor matrix = torch::stable::new_empty(like, {rows, columns});
+    advise_large_pages(matrix.mutable_data_ptr<float>(), rows * columns * sizeof(float));
+    return matrix;
+}
+
+Tensor ragged_linear(Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, Tensor start, Tensor weight,
+                     Tensor bias, int64_t length, int64_t max_bodies) {
+    check_float(joints, 3, "joints");
+    check_float(weight, 2, "weight");
+    check_float(bias, 1, "bias");
+    const CheckedClips clips(offsets, frames, bodies, start, length, max_bodies,
+                             joints.size(1) * joints.size(2), joints.size(0));
+    const int64_t units = weight.size(0), count = clips.get().count, features = clips.features();
+    STD_TORCH_CHECK(weight.size(1) == features && bias.size(0) == units,
+                    "weight must be (out, length * max_bodies * J * 3), bias (out,)");
+    const Tensor x = torch::stable::contiguous(joints), w = torch::stable::contiguous(weight),
+                 b = torch::stable::contiguous(bias);
+    const Kernels& table = kernels().ragged;
+    const int64_t stride = (units + table.lanes - 1) / table.lanes * table.lanes;
+    Tensor sums = torch::stable::new_empty(joints, {count, stride});
+    float* to = sums.mutable_data_ptr<float>();
+    std::vector<float> row(stride, 0.0f);
+    std::copy_n(b.const_data_ptr<float>(), units, row.begin());
+    for (int64_t c = 0; c < count; ++c) std::copy(row.begin(), row.end(), to + c * stride);
+    table.project(OwnedPlan(clips.get()).get(), x.const_data_ptr<float>(),
+                  {w.const_data_ptr<float>(), units, 1, features}, to);
+    return stride == units ? sums : torch::stable::contiguous(torch::stable::narrow(sums, 1, 0, units));
+}
+
+Tensor ragged_linear_backward(Tensor grad, Tensor joints, Tensor offsets, Tensor frames, Tensor bodies,
+                              Tensor start, int64_t length, int64_t max_bodies) {
+    check_float(joints, 3, "joints");
+    check_float(grad, 2, "grad");
+    const CheckedClips clips(offsets, frames, bodies, start, length, max_bodies,
+                             joints.size(1) * joints.size(2), joints.size(0));
+    const int64_t units = grad.size(1), count = clips.get().count, features = clips.features();
+    STD_TORCH_CHECK(grad.size(0) == count, "grad must have one row per clip");
+    const Tensor x = torch::stable::contiguous(joints), g = torch::stable::contiguous(grad);
+    Tensor grad_weight = new_matrix(joints, units, features);
+    kernels().ragged.outer(OwnedPlan(clips.get()).get(), x.const_data_ptr<float>(), g.const_data_ptr<float>(),
+                           count, {grad_weight.mutable_data_ptr<float>(), units, 1, features});
+    return grad_weight;
+}
+
+// The clips of a decoder: rows of `columns` numbers, one clip after the other.
+struct Decoded {
+    Tensor offsets;
+    int64_t rows;
+    CheckedClips clips;
+
+    Decoded(const Tensor& frames, const Tensor& bodies, const Tensor& start, int64_t length,
+            int64_t max_bodies, int64_t columns, std::tuple<Tensor, int64_t> placed)
+        : offsets(std::get<0>(placed)),
+          rows(std::get<1>(placed)),
+          clips(offsets, frames, bodies, start, length, max_bodies, columns, rows) {}
+};
+
+int64_t columns_of(const Tensor& weight, int64_t length, int64_t max_bodies) {
+    check_float(weight, 2, "weight");
+    STD_TORCH_CHECK(length > 0 && max_bodies > 0 && weight.size(0) % (length * max_bodies) == 0,
+                    "weight must be (length * max_bodies * J * 3, H)");
+    return weight.size(0) / (length * max_bodies);
+}
+
+Tensor ragged_decode(Tensor hidden, Tensor weight, Tensor bias, Tensor frames, Tensor bodies, Tensor start,
+                     int64_t length, int64_t max_bodies) {
+    const int64_t columns = columns_of(weight, length, max_bodies), units = weight.size(1);
+    check_float(hidden, 2, "hidden");
+    check_float(bias, 1, "bias");
+    const Decoded d(frames, bodies, start, length, max_bodies, columns, consecutive(frames, bodies));
+    STD_TORCH_CHECK(
+        hidden.size(0) == d.clips.get().count && hidden.size(1) == units && bias.size(0) == weight.size(0),
+        "hidden must be (clips, H), weight (features, H), bias (features,)");
+    const Tensor h = torch::stable::contiguous(hidden), w = torch::stable::contiguous(weight),
+                 b = torch::stable::contiguous(bias);
+    Tensor out = new_matrix(hidden, d.rows, columns);
+    kernels().ragged.expand(OwnedPlan(d.clips.get()).get(), h.const_data_ptr<float>(),
+                            {w.const_data_ptr<float>(), units, units, 1}, b.const_data_ptr<float>(),
+                            out.mutable_data_ptr<float>());
+    return out;
+}
+
+std::tuple<Tensor, Tensor, Tensor> ragged_decode_backward(Tensor grad, Tensor hidden, Tensor weight,
+                                                          Tensor frames, Tensor bodies, Tensor start,
+                                                          int64_t length, int64_t max_bodies) {
+    const int64_t columns = columns_of(weight, length, max_bodies), units = weight.size(1);
+    check_float(grad, 2, "grad");
+    check_float(hidden, 2, "hidden");
+    const Decoded d(frames, bodies, start, length, max_bodies, columns, consecutive(frames, bodies));
+    const int64_t count = d.clips.get().count;
+    STD_TORCH_CHECK(hidden.size(0) == count && hidden.size(1) == units && grad.size(0) == d.rows &&
+                        grad.size(1) == columns,
+                    "grad must be (rows, J * 3), hidden (clips, H), weight (features, H)");
+    const Tensor g = torch::stable::contiguous(grad), h = torch::stable::contiguous(hidden),
+                 w = torch::stable::contiguous(weight);
+    const OwnedPlan plan(d.clips.get());
+    const Kernels& table = kernels().ragged;
+    const int64_t stride = (units + table.lanes - 1) / table.lanes * table.lanes;
+    Tensor sums = torch::stable::new_zeros(hidden, {count, stride});
+    table.project(plan.get(), g.const_data_ptr<float>(), {w.const_data_ptr<float>(), units, units, 1},
+                  sums.mutable_data_ptr<float>());
+    Tensor grad_hidden =
+        stride == units ? sums : torch::stable::contiguous(torch::stable::narrow(sums, 1, 0, units));
+    Tensor grad_weight = new_matrix(hidden, weight.size(0), units);
+    table.outer(plan.get(), g.const_data_ptr<float>(), h.const_data_ptr<float>(), count,
+                {grad_weight.mutable_data_ptr<float>(), units, units, 1});
+    Tensor grad_bias = torch::stable::new_empty(hidden, {weight.size(0)});
+    table.sum(plan.get(), g.const_data_ptr<float>(), grad_bias.mutable_data_ptr<float>());
+    return {grad_hidden, grad_weight, grad_bias};
+}
+
+STABLE_TORCH_LIBRARY_FRAGMENT(skelbench, m) {
+    m.def(
+        "ragged_linear(Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, Tensor start, Tensor "
+        "weight, "
+        "Tensor bias, int length, int max_bodies) -> Tensor");
+    m.def(
+        "ragged_linear_backward(Tensor grad, Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, "
+        "Tensor start, int length, int max_bodies) -> Tensor");
+    m.def(
+        "ragged_decode(Tensor hidden, Tensor weight, Tensor bias, Tensor frames, Tensor bodies, Tensor "
+        "start, "
+        "int length, int max_bodies) -> Tensor");
+    m.def(
+        "ragged_decode_backward(Tensor grad, Tensor hidden, Tensor weight, Tensor frames, Tensor bodies, "
+        "Tensor start, int length, int max_bodies) -> (Tensor, Tensor, Tensor)");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(skelbench, CPU, m) {
+    m.impl("ragged_linear", TORCH_BOX(&ragged_linear));
+    m.impl("ragged_linear_backward", TORCH_BOX(&ragged_linear_backward));
+    m.impl("ragged_decode", TORCH_BOX(&ragged_decode));
+    m.impl("ragged_decode_backward", TORCH_BOX(&ragged_decode_backward));
+}
+
+}  // namespace
+}  // namespace skelbench::ragged

@@ -1,0 +1,82 @@
+// Panels of a weight: (feature, lanes) in a row, whichever way round the weight is stored.
+#pragma once
+#include <cstring>
+
+#include "isa/buffer.h"
+#include "ragged/kernels.h"
+
+namespace skelbench::SKELBENCH_ISA::ragged_cpu {
+
+using skelbench::ragged::Weight;
+
+// to (columns, rows) = from (rows, columns) transposed; rows of each are `*_stride` apart. At the edges the
+// last square overlaps the one before it: it writes the same numbers again.
+template <class V>
+inline void transpose_copy(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
+                           int64_t to_stride) {
+    constexpr int64_t W = V::width;
+    if (rows < W || columns < W) {
+        for (int64_t r = 0; r < rows; ++r)
+            for (int64_t c = 0; c < columns; ++c) to[c * to_stride + r] = from[r * from_stride + c];
+        return;
+    }
+    for (int64_t r = 0; r < rows; r += W) {
+        r = min64(r, rows - W);
+        for (int64_t c = 0; c < columns; c += W) {
+            c = min64(c, columns - W);
+            V square[W];
+#pragma GCC unroll 16
+            for (int i = 0; i < W; ++i) square[i] = V::load(from + (r + i) * from_stride + c);
+            transpose(square);
+#pragma GCC unroll 16
+            for (int i = 0; i < W; ++i) square[i].store(to + (c + i) * to_stride + r);
+        }
+    }
+}
+
+// panel (features, lanes) = W[feature .. feature + features, unit .. unit + lanes], zero beyond the last
+// unit.
+template <class V>
+inline void read_panel(const Weight<const float>& w, int64_t feature, int64_t features, int64_t unit,
+                       float* panel) {
+    constexpr int64_t lanes = V::cols * V::width;
+    const int64_t units = min64(lanes, w.units - unit);
+    if (units < lanes) std::memset(panel, 0, features * lanes * sizeof(float));
+    const float* from = w.data + feature * w.feature_stride + unit * w.unit_stride;
+    if (w.feature_stride == 1) {
+        transpose_copy<V>(from, w.unit_stride, units, features, panel, lanes);
+    } else {
+        for (int64_t f = 0; f < features; ++f)
+            std::memcpy(panel + f * lanes, from + f * w.feature_stride, units * sizeof(float));
+    }
+}
+
+// panel (units, stride) = W[feature .. feature + features] with the features in a row.
+template <class V>
+inline void read_columns(const Weight<const float>& w, int64_t feature, int64_t features, float* panel,
+                         int64_t stride) {
+    const float* from = w.data + feature * w.feature_stride;
+    if (w.unit_stride == 1) {
+        transpose_copy<V>(from, w.feature_stride, features, w.units, panel, stride);
+    } else {
+        for (int64_t u = 0; u < w.units; ++u)
+            std::memcpy(panel + u * stride, from + u * w.unit_stride, features * sizeof(float));
+    }
+}
+
+// The other way round of read_panel; what lies beyond the last unit is dropped.
+template <class V>
+inline void write_panel(const Weight<float>& w, int64_t feature, int64_t features, int64_t unit,
+                        const float* panel) {
+    constexpr int64_t lanes = V::cols * V::width;
+    const int64_t units = min64(lanes, w.units - unit);
+    float* to = w.data + feature * w.feature_stride + unit * w.unit_stride;
+    if (w.feature_stride == 1) {
+        transpose_copy<V>(panel, lanes, features, units, to, w.unit_stride);
+    } else {
+        for (int64_t f = 0; f < features; ++f)
+            std::memcpy(to + f * w.feature_stride, panel + f * lanes, units * sizeof(float));
+    }
+}
+
+}  // namespace skelbench::SKELBENCH_ISA::ragged_cpu
