@@ -88,7 +88,9 @@ def accuracy(dots: Sequence[Dot], best_control: float | None) -> str:
     return out.getvalue()
 
 
-def against(dots: Sequence[Dot], cost: Sequence[float | None], label: str, more_is_better: bool, salt: str) -> str:
+def against(
+    dots: Sequence[Dot], cost: Sequence[float | None], label: str, more_is_better: bool, salt: str
+) -> str:
     """Top-1 against a cost on a logarithmic axis; the Pareto front is the line. Variants without the cost are left
     out."""
     known = [(dot, value) for dot, value in zip(dots, cost, strict=True) if value]
@@ -97,12 +99,22 @@ def against(dots: Sequence[Dot], cost: Sequence[float | None], label: str, more_
         front = pareto([(value if more_is_better else -value, dot.mean) for dot, value in known])
         ends = sorted((known[index][1], known[index][0].mean) for index in front)
         step = "steps-pre" if more_is_better else "steps-post"
-        axes.plot(*zip(*ends, strict=True), color=INK, linewidth=1, alpha=0.55, drawstyle=step, zorder=1) if ends else None
+        axes.plot(
+            *zip(*ends, strict=True), color=INK, linewidth=1, alpha=0.55, drawstyle=step, zorder=1
+        ) if ends else None
         for index, (dot, value) in enumerate(known):
-            edge = {"markeredgecolor": INK, "markeredgewidth": 1.4} if index in front else {"markeredgewidth": 0}
+            edge = (
+                {"markeredgecolor": INK, "markeredgewidth": 1.4} if index in front else {"markeredgewidth": 0}
+            )
             axes.vlines(value, dot.low, dot.high, color=dot.color, linewidth=1.2, alpha=0.6)
             axes.plot(
-                value, dot.mean, MARKERS[dot.group], color=dot.color, markersize=8, gid=f"dot {dot.name}", **edge
+                value,
+                dot.mean,
+                MARKERS[dot.group],
+                color=dot.color,
+                markersize=8,
+                gid=f"dot {dot.name}",
+                **edge,
             )
         axes.set_xscale("log")
         _plain_ticks(axes)
@@ -129,14 +141,21 @@ def curve(title: str, line: Line, color: str, salt: str) -> str:
 
 
 def surface(
-    x: Sequence[float], y: Sequence[float], value: Sequence[float], labels: tuple[str, str], logarithmic: bool, salt: str
+    x: Sequence[float],
+    y: Sequence[float],
+    value: Sequence[float],
+    labels: tuple[str, str],
+    logarithmic: bool,
+    salt: str,
 ) -> str:
     """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent); the best is ringed."""
     with _figure(salt, 4.3, 3.3) as (figure, out):
         axes = figure.subplots()
         best = int(np.argmax(value))
         shown = axes.scatter(x, y, c=value, cmap="viridis", s=42, linewidths=0)
-        axes.plot(x[best], y[best], "o", markersize=12, fillstyle="none", markeredgecolor=INK, markeredgewidth=1.5)
+        axes.plot(
+            x[best], y[best], "o", markersize=12, fillstyle="none", markeredgecolor=INK, markeredgewidth=1.5
+        )
         bar = figure.colorbar(shown, ax=axes, pad=0.02)
         bar.outline.set_visible(False)  # type: ignore[operator]
         bar.set_label("validation top-1, %")
@@ -145,6 +164,18 @@ def surface(
             axes.set_yscale("log")
         axes.set_xlabel(labels[0])
         axes.set_ylabel(labels[1])
+    return out.getvalue()
+
+
+def probabilities(frames: Sequence[int], percent: ArrayLike) -> str:
+    """Class probabilities (classes, frames) over the frames seen, a series per class."""
+    with _figure("probabilities", 6.0, 2.8) as (figure, out):
+        axes = figure.subplots()
+        for index, values in enumerate(np.asarray(percent)):
+            axes.plot(frames, values, color=series(index), linewidth=1.8)
+        axes.set_ylim(-2, 102)
+        axes.set_xlabel("frames seen")
+        axes.set_ylabel("probability, %")
     return out.getvalue()
 
 
@@ -158,14 +189,18 @@ def pareto(points: Sequence[tuple[float, float]]) -> set[int]:
 
 
 @contextmanager
-def _figure(salt: str, width: float, height: float, tight: bool = True) -> Iterator[tuple[Figure, io.StringIO]]:
+def _figure(
+    salt: str, width: float, height: float, tight: bool = True
+) -> Iterator[tuple[Figure, io.StringIO]]:
     """A figure (inches), and a buffer that holds its SVG afterwards. Equal input gives equal bytes."""
     out = io.StringIO()
     with rc_context({**_STYLE, "svg.hashsalt": salt}):  # type: ignore[dict-item]
         figure = Figure(figsize=(width, height), layout="constrained" if tight else None)
         yield figure, out
         raw = io.StringIO()
-        figure.savefig(raw, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(
+            raw, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
     out.write(_themed(raw.getvalue()))
 
 
@@ -177,8 +212,10 @@ def _themed(svg: str) -> str:
         svg = svg.replace(stand_in, f"var(--{name})")
     svg = re.sub(r"#04([0-9a-f]{2})04", lambda found: f"var(--s{int(found[1], 16)})", svg)
     svg = re.sub(r"font: (?:\w+ )?([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    svg = re.sub(r'<g id="dot ([^"]*)">', r'<g><title>\1</title>', svg)
-    svg = re.sub(r' d="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)  # 0.01 points is enough
+    svg = re.sub(r'<g id="dot ([^"]*)">', r"<g><title>\1</title>", svg)
+    svg = re.sub(
+        r' d="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg
+    )  # 0.01 points is enough
     return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', 'class="chart"', svg, count=1).replace("\n", " ")
 
 
@@ -186,6 +223,8 @@ def _plain_ticks(axes: Axes) -> None:
     """Plain numbers instead of powers, and few of them, on a logarithmic axis."""
     low, high = axes.get_xlim()
     wide, narrow = high / low > 30, high / low < 6
-    axes.xaxis.set_major_locator(MaxNLocator(4) if narrow else LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_locator(
+        MaxNLocator(4) if narrow else LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0))
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

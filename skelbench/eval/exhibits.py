@@ -163,7 +163,9 @@ def _map(task: Task, fitted: Fitted) -> Map | None:
     sources = [fitted.train_representations.numpy(), fitted.test_representations.numpy()]
     rows = [np.sort(rng.permutation(len(part))[: MAP_CLIPS // 2]) for part in parts]
     clips = np.concatenate([part[row] for part, row in zip(parts, rows, strict=True)])
-    points = np.concatenate([source[row] for source, row in zip(sources, rows, strict=True)]).astype(np.float64)
+    points = np.concatenate([source[row] for source, row in zip(sources, rows, strict=True)]).astype(
+        np.float64
+    )
     if len(points) < 5:
         return None
     points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)

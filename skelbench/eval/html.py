@@ -31,7 +31,9 @@ from skelbench.variants import VARIANTS, Variant
 PUBLISHED_ON = ("NTU RGB+D", "xview")
 SECTIONS = ("Supervised", "Self-supervised", "With a decoder", "graph2vec", "Controls")
 FIRST = ("variant", "top-1 %", "95 % interval", "published %", "params M", "published M")
-ORDER = sorted(range(len(report.COLUMNS)), key=lambda index: (*FIRST, report.COLUMNS[index]).index(report.COLUMNS[index]))
+ORDER = sorted(
+    range(len(report.COLUMNS)), key=lambda index: (*FIRST, report.COLUMNS[index]).index(report.COLUMNS[index])
+)
 COSTS = (
     ("parameters of training, millions", False, lambda score: score.training_parameters / 1e6, "Top-1 against trained parameters."),
     ("multiply-adds of a clip, millions", False, lambda score: score.macs / 1e6, "Top-1 against multiply-adds of one padded clip."),
@@ -44,7 +46,11 @@ COSTS = (
 def environment() -> Environment:
     """The templates; a name that is missing in a page is an error."""
     return Environment(
-        loader=PackageLoader("skelbench.eval"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("skelbench.eval"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
@@ -98,10 +104,9 @@ def render(results: Results, folder: Path) -> str:
         "differences": _differences(setting),
         "footnotes": [line.strip() for line in report.footnotes(results)],
         "dots": [asdict(dot) | {"color": css(dot.color)} for dot in dots],
-        "cost_charts": _cost_charts(results, dots),
+        "cost_charts": cost_charts([(dot, results.of(dot.name)) for dot in dots]),
         "matrix_keys": list(scores),
         "matrix": matrix(list(scores), comparisons),
-        "matrix_seeds": ", ".join(map(str, sorted(set.intersection(*map(set, scores.values()))))) if scores else "",
         "pairs": len(comparisons),
         "details": [_detail(row, results, shown[row.key], dots) for row in variants],
         "repeat": _repeat(setting),
@@ -128,7 +133,9 @@ def dots_of(results: Results) -> list[charts.Dot]:
         else:
             color = charts.series((len(dots) - controls) % (charts.SERIES - 1))
         tops = tuple(100 * score.top1 for score in scores)
-        low, high = (100 * python_statistics.mean(score.top1_interval[end] for score in scores) for end in (0, 1))
+        low, high = (
+            100 * python_statistics.mean(score.top1_interval[end] for score in scores) for end in (0, 1)
+        )
         dots.append(charts.Dot(row.key, row.group, color, python_statistics.mean(tops), low, high, tops))
     return dots
 
@@ -169,9 +176,13 @@ def verdicts(dots: Sequence[charts.Dot], comparisons: Sequence[Comparison]) -> l
         above = {pair.verdict for pair in comparisons if control.name in (pair.first, pair.second)}
         weak = [dot.name for dot in dots if dot.group != "control" and dot.name not in above]
         if weak:
-            lines.append(f"Not shown to be better than the best control ({control.name}, {control.mean:.1f} %): {words(weak)}.")
+            lines.append(
+                f"Not shown to be better than the best control ({control.name}, {control.mean:.1f} %): {words(weak)}."
+            )
         elif len(dots) > len(controls):
-            lines.append(f"Every trained variant beats the best control ({control.name}, {control.mean:.1f} %).")
+            lines.append(
+                f"Every trained variant beats the best control ({control.name}, {control.mean:.1f} %)."
+            )
     return lines
 
 
@@ -180,8 +191,10 @@ def words(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def matrix(keys: Sequence[str], comparisons: Sequence[Comparison]) -> list[tuple[str, list[dict[str, str] | None]]]:
-    """Rows of cells: difference, corrected p, and whether the row's variant wins; None on the diagonal."""
+def matrix(
+    keys: Sequence[str], comparisons: Sequence[Comparison]
+) -> list[tuple[str, list[dict[str, str] | None]]]:
+    """Rows of cells: difference, corrected p, and whether the row's variant wins; None where nothing was compared."""
     if not comparisons:
         return []
     pairs = {(pair.first, pair.second): pair for pair in comparisons}
@@ -189,7 +202,7 @@ def matrix(keys: Sequence[str], comparisons: Sequence[Comparison]) -> list[tuple
 
 
 def _cell(row: str, column: str, pairs: Mapping[tuple[str, str], Comparison]) -> dict[str, str] | None:
-    if row == column:
+    if (row, column) not in pairs and (column, row) not in pairs:
         return None
     pair, sign = (pairs[row, column], 1) if (row, column) in pairs else (pairs[column, row], -1)
     low, high = sorted(100 * sign * end for end in pair.interval)
@@ -222,7 +235,10 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         ("Test clips", f"{setting.n_test:,}"),
         ("Classes", str(len(setting.class_names))),
         ("Seeds", ", ".join(map(str, seeds)) or "none yet"),
-        ("Training", f"{settings['epochs']:,} epochs, batch {settings['batch_size']}, rate {settings['lr']:g}"),
+        (
+            "Training",
+            f"{settings['epochs']:,} epochs, batch {settings['batch_size']}, rate {settings['lr']:g}",
+        ),
         ("Device", f"{setting.device}, {setting.threads} threads"),
     ]
 
@@ -251,7 +267,9 @@ def _differences(setting: Setting) -> list[str]:
             "clips as there are classes (60 on NTU RGB+D)."
         )
     if setting.config.get("align") == "body":
-        lines.append("Alignment: each clip is turned so that the shoulders lie along x and the spine points up.")
+        lines.append(
+            "Alignment: each clip is turned so that the shoulders lie along x and the spine points up."
+        )
     lines.append("Score: the whole test split after the last epoch here.")
     return lines
 
@@ -269,16 +287,17 @@ def _tables(results: Results) -> list[dict[str, Any]]:
     return [{"title": title, "rows": members} for title, members in grouped.items() if members]
 
 
-def _cost_charts(results: Results, dots: Sequence[charts.Dot]) -> list[tuple[str, str]]:
+def cost_charts(scored: Sequence[tuple[charts.Dot, Sequence[Score]]]) -> list[tuple[str, str]]:
+    """Top-1 against each cost that is known: the SVG and its caption."""
     drawn = []
     for label, more, cost, caption in COSTS:
         values = []
-        for dot in dots:
+        for _, scores in scored:
             # Where nothing is multiplied (the majority class) there is no cost to be weighed.
-            known = [value for score in results.of(dot.name) if score.macs and (value := cost(score))]
+            known = [value for score in scores if score.macs and (value := cost(score))]
             values.append(python_statistics.median(known) if known else None)
         if any(values):
-            drawn.append((charts.against(dots, values, label, more, label), caption))
+            drawn.append((charts.against([dot for dot, _ in scored], values, label, more, label), caption))
     return drawn
 
 
@@ -359,7 +378,11 @@ def _map_caption(found: Mapping[str, Any], seed: int) -> str:
 def _data(
     row: Variant, scores: Mapping[int, TestScores], shown: Mapping[str, Any] | None, classes: int
 ) -> dict[str, Any]:
-    kept = {name: shown["map"][name] for name in ("x", "y", "label", "view", "subject", "test")} if shown and shown["map"] else None
+    kept = (
+        {name: shown["map"][name] for name in ("x", "y", "label", "view", "subject", "test")}
+        if shown and shown["map"]
+        else None
+    )
     return {
         "key": row.key,
         "seeds": len(scores),

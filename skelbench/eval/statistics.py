@@ -114,7 +114,9 @@ def paired(first: Sequence[TestScores], second: Sequence[TestScores]) -> tuple[N
     return total, len(first)
 
 
-def compare(name_first: str, first: Sequence[TestScores], name_second: str, second: Sequence[TestScores]) -> Comparison:
+def compare(
+    name_first: str, first: Sequence[TestScores], name_second: str, second: Sequence[TestScores]
+) -> Comparison:
     """One pair, with the uncorrected p in both places."""
     lead, seeds = paired(first, second)
     wins, losses = int((lead > 0).sum()), int((lead < 0).sum())
@@ -126,18 +128,19 @@ def compare(name_first: str, first: Sequence[TestScores], name_second: str, seco
 
 
 def compare_all(scores: Mapping[str, Mapping[int, TestScores]]) -> list[Comparison]:
-    """Every pair of variants over the seeds that all of them have, Holm-corrected together.
+    """Every pair of variants over the seeds that both have, Holm-corrected together; pairs without one are left out.
 
     Raises:
-        ValueError: no seed is common to all, or the clips differ.
+        ValueError: the clips differ.
     """
-    if len(scores) < 2:
-        return []
-    common = sorted(set.intersection(*(set(by_seed) for by_seed in scores.values())))
-    if not common:
-        raise ValueError("no seed is common to all variants")
-    picked = {key: [by_seed[seed] for seed in common] for key, by_seed in scores.items()}
-    return holm([compare(a, picked[a], b, picked[b]) for a, b in combinations(picked, 2)])
+    found = []
+    for a, b in combinations(scores, 2):
+        common = sorted(scores[a].keys() & scores[b].keys())
+        if common:
+            found.append(
+                compare(a, [scores[a][seed] for seed in common], b, [scores[b][seed] for seed in common])
+            )
+    return holm(found)
 
 
 def holm(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -157,5 +160,7 @@ def confusion(scores: Sequence[TestScores], classes: int) -> NDArray[np.int64]:
     """Counts (true class, predicted class), summed over seeds, int64 (classes, classes)."""
     total = np.zeros((classes, classes), dtype=np.int64)
     for run in scores:
-        total += np.bincount(run.label * classes + run.predicted, minlength=classes**2).reshape(classes, classes)
+        total += np.bincount(run.label * classes + run.predicted, minlength=classes**2).reshape(
+            classes, classes
+        )
     return total

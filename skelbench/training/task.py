@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from skelbench.data.clips import Clips
 from skelbench.models.conmlp import InputShape
 from skelbench.ops.ragged import RaggedClips
 from skelbench.training.settings import Settings
+
+if TYPE_CHECKING:
+    from skelbench.training.checkpoint import Checkpoint
 
 
 class TrainingError(RuntimeError):
@@ -71,6 +74,9 @@ class Task:
     seed: int
     fabric: Fabric
     on_epoch: Callable[[EpochLog], None] = lambda log: None
+    watch: Callable[[int, nn.Module], None] = lambda epoch, encoder: None
+    """Shown the encoder after each epoch of its training; what it raises ends the training."""
+    checkpoint: Checkpoint | None = None  #: where the training of the encoder is kept and goes on from
 
     @property
     def shape(self) -> InputShape:

@@ -36,23 +36,47 @@ def write_run(
         for seed in seeds:
             logits = rng.normal(size=(test, classes)).astype(np.float32)
             right = rng.random(test) < share
-            logits[np.arange(test), np.where(right, label, (label + 1 + rng.integers(0, classes - 1, test)) % classes)] += 8
+            logits[
+                np.arange(test),
+                np.where(right, label, (label + 1 + rng.integers(0, classes - 1, test)) % classes),
+            ] += 8
             correct = int((logits.argmax(1) == label).sum())
             np.savez(folder / "scores" / f"{key}-seed{seed}.npz", names=names, scores=logits, label=label)
-            curves = [Curve(stage, rng.random(epochs).tolist(), rng.random(epochs).tolist()) for stage in ("train", "probe")]
+            curves = [
+                Curve(stage, rng.random(epochs).tolist(), rng.random(epochs).tolist())
+                for stage in ("train", "probe")
+            ]
             trained = key not in ("majority",)
             results.scores.append(
                 Score(
-                    variant=key, seed=seed, top1=correct / test, top1_interval=metrics.wilson(correct, test), top5=None,
-                    mean_class=metrics.mean_class(logits, label), knn1=None, best_on_test=None, released_score=None,
-                    correct=correct, n_train=100, n_test=test, coverage=100, training_parameters=11_000_000 + place,
-                    inference_parameters=10, macs=10_000_000 * (place + 1) if trained else 0, seconds=1.0,
-                    scores_sha256="ab" * 32, speed=Speed(100.0 + place, 1000.0 + place, 1.0, 2.0, 3.0),
+                    variant=key,
+                    seed=seed,
+                    top1=correct / test,
+                    top1_interval=metrics.wilson(correct, test),
+                    top5=None,
+                    mean_class=metrics.mean_class(logits, label),
+                    knn1=None,
+                    best_on_test=None,
+                    released_score=None,
+                    correct=correct,
+                    n_train=100,
+                    n_test=test,
+                    coverage=100,
+                    training_parameters=11_000_000 + place,
+                    inference_parameters=10,
+                    macs=10_000_000 * (place + 1) if trained else 0,
+                    seconds=1.0,
+                    scores_sha256="ab" * 32,
+                    speed=Speed(100.0 + place, 1000.0 + place, 1.0, 2.0, 3.0),
                     curves=curves if trained else [],
-                    test_curve=[(epoch + 1, float(rng.random())) for epoch in range(epochs)] if trained else [],
+                    test_curve=[(epoch + 1, float(rng.random())) for epoch in range(epochs)]
+                    if trained
+                    else [],
                 )  # fmt: skip
             )
-        (folder / "exhibits" / f"{key}-seed{seeds[0]}.json").write_text(json.dumps(_exhibit(rng, map_clips, worst, classes)))
+        (folder / "exhibits" / f"{key}-seed{seeds[0]}.json").write_text(
+            json.dumps(_exhibit(rng, map_clips, worst, classes))
+        )
     results.save(folder / "results.json")
     return results
 
@@ -69,7 +93,13 @@ def _exhibit(rng, map_clips, worst, classes):
             "of_train": 100, "of_test": 60,
         }  # fmt: skip
     failures = [
-        {"figure": vars(exhibits.figure(clips, index)), "label": 0, "predicted": 1, "probability": 0.9, "probability_label": 0.1}
+        {
+            "figure": vars(exhibits.figure(clips, index)),
+            "label": 0,
+            "predicted": 1,
+            "probability": 0.9,
+            "probability_label": 0.1,
+        }
         for index in range(worst)
     ]
     return {"edges": [list(edge) for edge in clips.skeleton.edges], "map": shown, "worst": failures}
