@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,8 +62,6 @@ def rows(runs: Sequence[Results], folders: Sequence[Path]) -> list[Row]:
     Raises:
         ValueError: scores that cannot be read.
     """
-    from dataclasses import replace
-
     from skelbench.eval import report, statistics
     from skelbench.variants import VARIANTS
 
@@ -134,18 +132,20 @@ def page(runs: Sequence[Results], folders: Sequence[Path], found: Sequence[Row])
     from skelbench.eval import charts, html
 
     titles = names(folders)
-    dots = [
-        charts.Dot(f"{dot.name}, {title}", dot.group, charts.series(place), *_marks(dot))
+    marks = [
+        (replace(dot, name=f"{dot.name}, {title}", color=charts.series(place)), results.of(dot.name))
         for place, (results, title) in enumerate(zip(runs, titles, strict=True))
         for dot in html.dots_of(results)
     ]
-    order = {row.variant: place for place, row in enumerate(found)}
-    dots.sort(key=lambda dot: order[dot.name.split(", ")[0]])
+    order = list(dict.fromkeys(row.variant for row in found))
+    marks.sort(key=lambda mark: order.index(mark[0].name.split(", ")[0]))
+    dots, scored = [dot for dot, _ in marks], [scores for _, scores in marks]
     setting = runs[0].setting
     comparable = all(same(runs[0], results) for results in runs)
     return html.environment().get_template("compare.html.j2").render(
         version=skelbench.__version__,
-        title=f"{len(runs)} runs on {setting.dataset}, {setting.protocol}" if comparable else f"{len(runs)} runs on different data",
+        title=f"{len(runs)} runs on "
+        + (f"{setting.dataset}, {setting.protocol}" if comparable else "different data"),
         synthetic=any(results.setting.synthetic for results in runs),
         comparable=comparable,
         runs=[
@@ -153,18 +153,12 @@ def page(runs: Sequence[Results], folders: Sequence[Path], found: Sequence[Row])
             for title, folder, results in zip(titles, folders, runs, strict=True)
         ],
         chart=charts.accuracy(dots, None),
-        cost_charts=html.cost_charts(
-            [(dot, results.of(dot.name.split(", ")[0])) for dot in dots for results, title in zip(runs, titles, strict=True) if dot.name.endswith(f", {title}")]
-        ),
+        cost_charts=html.cost_charts(list(zip(dots, scored, strict=True))),
         legend=[(title, html.css(charts.series(place))) for place, title in enumerate(titles)],
         rows=[(row, difference(row.against)) for row in found],
         differences=differences(runs),
         titles=titles,
     )  # fmt: skip
-
-
-def _marks(dot: Any) -> tuple[float, float, float, tuple[float, ...]]:
-    return dot.mean, dot.low, dot.high, dot.seeds
 
 
 def difference(pair: Comparison | None) -> dict[str, str] | None:
@@ -219,7 +213,8 @@ def compare(folders: Sequence[Path], out: Path, anyway: bool = False) -> list[Ro
             raise CompareError(
                 f"{folder} was tested on {results.setting.dataset} {results.setting.protocol} "
                 f"(data {results.setting.data_sha256[:12]}), {folders[0]} on {runs[0].setting.dataset} "
-                f"{runs[0].setting.protocol} (data {runs[0].setting.data_sha256[:12]}): --anyway compares them all the same"
+                f"{runs[0].setting.protocol} (data {runs[0].setting.data_sha256[:12]}): "
+                "--anyway compares them all the same"
             )
     found = rows(runs, folders)
     html.save(page(runs, folders, found), out)

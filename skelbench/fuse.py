@@ -1,4 +1,4 @@
-"""`python -m skelbench.fuse RUN[:variant=weight] ...`: the weighted mean of several models' scores on the same clips."""
+"""`python -m skelbench.fuse RUN[:variant=weight] ...`: the weighted mean of several models' scores."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Fuse:
     """
 
     members: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN[:VARIANT[=WEIGHT]]")]
-    """Output folders of skelbench.eval; without a variant, every trained variant of the run. The weight is 1 where it is
-    not given."""
+    """Output folders of skelbench.eval; without a variant, every trained variant of the run. The weight is 1
+    where it is not given."""
     of: Literal["probabilities", "logits"] = "probabilities"
     """What is averaged. Logits of different models may differ in scale."""
     out: Path | None = None

@@ -120,7 +120,7 @@ def prefixes(clips: Clips, index: int, ends: list[int]) -> Clips:
     one = clips.select(np.array([index]))
     bodies, count = int(one.bodies[0]), len(ends)
     rows = np.array(ends) * bodies
-    repeated = {
+    repeated: dict[str, Any] = {
         name: np.repeat(getattr(one, name), count)
         for name in ("bodies", "label", "subject", "camera", "setup", "replication")
     }

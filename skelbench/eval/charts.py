@@ -141,12 +141,7 @@ def curve(title: str, line: Line, color: str, salt: str) -> str:
 
 
 def surface(
-    x: Sequence[float],
-    y: Sequence[float],
-    value: Sequence[float],
-    labels: tuple[str, str],
-    logarithmic: bool,
-    salt: str,
+    x: Sequence[float], y: Sequence[float], value: Sequence[float], labels: tuple[str, str], salt: str
 ) -> str:
     """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent); the best is ringed."""
     with _figure(salt, 4.3, 3.3) as (figure, out):
@@ -156,14 +151,17 @@ def surface(
         axes.plot(
             x[best], y[best], "o", markersize=12, fillstyle="none", markeredgecolor=INK, markeredgewidth=1.5
         )
-        bar = figure.colorbar(shown, ax=axes, pad=0.02)
-        bar.outline.set_visible(False)  # type: ignore[operator]
-        bar.set_label("validation top-1, %")
-        if logarithmic:
-            axes.set_xscale("log")
-            axes.set_yscale("log")
-        axes.set_xlabel(labels[0])
-        axes.set_ylabel(labels[1])
+        figure.colorbar(shown, ax=axes, pad=0.02, label="validation top-1, %")
+        axes.set(xscale="log", yscale="log", xlabel=labels[0], ylabel=labels[1])
+    return out.getvalue()
+
+
+def slice_of(x: Sequence[float], value: Sequence[float], label: str) -> str:
+    """Accuracy (per cent) of trials over one hyper-parameter."""
+    with _figure(f"slice {label}", 4.3, 3.1) as (figure, out):
+        axes = figure.subplots()
+        axes.plot(x, value, "o", color=series(0))
+        axes.set(xscale="log", xlabel=label, ylabel="validation top-1, %")
     return out.getvalue()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import statistics as python_statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -34,12 +34,23 @@ FIRST = ("variant", "top-1 %", "95 % interval", "published %", "params M", "publ
 ORDER = sorted(
     range(len(report.COLUMNS)), key=lambda index: (*FIRST, report.COLUMNS[index]).index(report.COLUMNS[index])
 )
-COSTS = (
-    ("parameters of training, millions", False, lambda score: score.training_parameters / 1e6, "Top-1 against trained parameters."),
-    ("multiply-adds of a clip, millions", False, lambda score: score.macs / 1e6, "Top-1 against multiply-adds of one padded clip."),
-    ("training, clips/s", True, lambda score: score.speed.train_clips_per_s, "Top-1 against training throughput; further right is faster."),
-    ("inference, clips/s", True, lambda score: score.speed.inference_clips_per_s, "Top-1 against inference throughput, batches of 512."),
-)  # fmt: skip
+COSTS: tuple[tuple[str, bool, Callable[[Score], float | None], str], ...] = (
+    (
+        "trained parameters, millions",
+        False,
+        lambda score: score.training_parameters / 1e6,
+        "Parameters in training.",
+    ),
+    ("multiply-adds, millions", False, lambda score: score.macs / 1e6, "Multiply-adds of one padded clip."),
+    ("training, clips/s", True, lambda score: score.speed.train_clips_per_s, "Training; right is faster."),
+    (
+        "inference, clips/s",
+        True,
+        lambda score: score.speed.inference_clips_per_s,
+        "Inference in batches of 512.",
+    ),
+)
+"""Axis, whether more is better, the value, caption."""
 
 
 @cache
@@ -56,7 +67,7 @@ def environment() -> Environment:
 
 def embed(data: Any) -> Markup:
     """JSON for a `<script>`: no text in it can end the element."""
-    return Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704
+    return Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"))
 
 
 def save(page: str, path: Path) -> None:
@@ -96,7 +107,7 @@ def render(results: Results, folder: Path) -> str:
         "facts": _facts(results),
         "verdicts": verdicts(dots, comparisons),
         "cautions": _cautions(setting),
-        "accuracy_chart": charts.accuracy(dots, control and control.mean),
+        "accuracy_chart": charts.accuracy(dots, control.mean if control else None),
         "control": control and control.name,
         "comparable": (setting.dataset, setting.protocol) == PUBLISHED_ON,
         "columns": [report.COLUMNS[index] for index in ORDER],
@@ -123,7 +134,8 @@ def render(results: Results, folder: Path) -> str:
 
 def dots_of(results: Results) -> list[charts.Dot]:
     """Every variant of a run as a mark of the overview charts, in the registry's order; per cent."""
-    dots, controls = [], 0
+    dots: list[charts.Dot] = []
+    controls = 0
     for row in VARIANTS:
         scores = results.of(row.key)
         if not scores:
@@ -329,7 +341,8 @@ def _detail(
             {
                 "true": classes[failure["label"]],
                 "predicted": classes[failure["predicted"]],
-                "probability": f"{100 * failure['probability']:.0f} % against {100 * failure['probability_label']:.0f} %",
+                "probability": f"{100 * failure['probability']:.0f} % against "
+                f"{100 * failure['probability_label']:.0f} %",
                 "name": failure["figure"]["name"],
                 "frames": failure["figure"]["frames"],
             }
@@ -371,7 +384,8 @@ def _map_caption(found: Mapping[str, Any], seed: int) -> str:
     return (
         f"t-SNE of {tests:,} of {found['of_test']:,} test clips (filled) and {len(found['test']) - tests:,} of "
         f"{found['of_train']:,} training clips (rings), drawn at random; seed {seed}. Distances between far groups "
-        f"mean little. Neighbours: the {exhibits.NEIGHBOURS} nearest of these clips by cosine in the representation itself."
+        f"mean little. Neighbours: the {exhibits.NEIGHBOURS} nearest of these clips by cosine, in the "
+        "representation itself."
     )
 
 

@@ -51,7 +51,7 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
         raise ConfigError(f"--variants: {error}") from error
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    fabric = _fabric(config)
+    fabric = make_fabric(config)
     clips, split = _data(config)
     warnings = [*split.notes, *split.warnings]
     if settings.batch_size > len(split.train) and settings.sampling == "full":
@@ -100,7 +100,8 @@ def _data(config: Config) -> tuple[Clips, Split]:
     return clips, split
 
 
-def _fabric(config: Config) -> Fabric:
+def make_fabric(config: Config) -> Fabric:
+    """Device and precision of a configuration; ConfigError where there is none such."""
     accelerator, _, index = config.device.partition(":")
     try:
         fabric = Fabric(

@@ -1,4 +1,4 @@
-"""Where a killed training goes on: everything that its loop changes, written after an epoch, read back to the same bits.
+"""Where a killed training goes on: all that its loop changes, written after an epoch, read back to the same bits.
 
 One safetensors file: tensors (weights, the optimiser's buffers, random states, which clips were seen) and, in its
 metadata, JSON (epoch, schedule, history). It replaces the one before it in one step, so a reader finds the old or the

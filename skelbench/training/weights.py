@@ -90,7 +90,7 @@ class Encoder:
             DataError: another skeleton, a clip longer or with more bodies than the encoder takes, or a file that
                 cannot be read.
         """
-        return self._run(self.model.encoder, clips)
+        return self._run(self.model[0], clips)
 
     def classify(self, clips: Clips | str | os.PathLike[str]) -> NDArray[np.float32]:
         """Logits float32 (N, classes); the same conditions as `represent`."""

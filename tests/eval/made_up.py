@@ -72,7 +72,7 @@ def write_run(
                     test_curve=[(epoch + 1, float(rng.random())) for epoch in range(epochs)]
                     if trained
                     else [],
-                )  # fmt: skip
+                )
             )
         (folder / "exhibits" / f"{key}-seed{seeds[0]}.json").write_text(
             json.dumps(_exhibit(rng, map_clips, worst, classes))
@@ -89,7 +89,7 @@ def _exhibit(rng, map_clips, worst, classes):
             "x": rng.integers(0, 1001, map_clips).tolist(), "y": rng.integers(0, 1001, map_clips).tolist(),
             "label": rng.integers(0, classes, map_clips).tolist(), "view": rng.integers(1, 4, map_clips).tolist(),
             "subject": rng.integers(1, 41, map_clips).tolist(), "test": rng.integers(0, 2, map_clips).tolist(),
-            "agreement": [{"what": "class", "share": 0.9, "chance": 0.1}, {"what": "view", "share": 0.4, "chance": 0.3}],
+            "agreement": [{"what": what, "share": 0.9, "chance": 0.1} for what in ("class", "view")],
             "of_train": 100, "of_test": 60,
         }  # fmt: skip
     failures = [
