@@ -34,10 +34,11 @@ def value_and_gradients(loss, embeddings, labels, contrasts=None, **options):
 def assert_as_good_as_eager(ours, eager, truth, temperature):
     """Error at most twice the eager reference's in the same dtype, plus the rounding of one term.
 
-    The terms that cancel in the loss are of size 1/tau, those in the gradient of a row 1/(tau N).
+    The terms that cancel in the loss are of size 1/tau; in the gradient a pair's weight holds those of both its
+    anchors, 2/(tau N).
     """
     for x, e, t in zip(ours, eager, truth, strict=True):
-        term = max(t.abs().max(), 1 / (temperature * max(len(ours[1]) if x.dim() else 1, 1)))
+        term = max(t.abs().max(), (2 / max(len(ours[1]), 1) if x.dim() else 1) / temperature)
         rounding = torch.finfo(x.dtype).eps * term
         assert (x.double() - t).abs().max() <= 2 * (e.double() - t).abs().max() + rounding
 
