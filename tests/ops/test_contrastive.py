@@ -32,14 +32,14 @@ def value_and_gradients(loss, embeddings, labels, contrasts=None, **options):
 
 
 def assert_as_good_as_eager(ours, eager, truth, temperature):
-    """Error at most twice the eager reference's in the same dtype, plus the rounding of one term.
+    """Error at most twice the eager reference's in the same dtype, plus two roundings of one term.
 
-    The terms that cancel in the loss are of size 1/tau; in the gradient a pair's weight holds those of both its
-    anchors, 2/(tau N).
+    (Of its exponential and of its weight; where terms cancel exactly, eager may have none at all.)
+    The terms that cancel in the loss are of size 1/tau; in the gradient a pair has both anchors': 2/(tau N).
     """
     for x, e, t in zip(ours, eager, truth, strict=True):
         term = max(t.abs().max(), (2 / max(len(ours[1]), 1) if x.dim() else 1) / temperature)
-        rounding = torch.finfo(x.dtype).eps * term
+        rounding = 2 * torch.finfo(x.dtype).eps * term
         assert (x.double() - t).abs().max() <= 2 * (e.double() - t).abs().max() + rounding
 
 
