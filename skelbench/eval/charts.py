@@ -17,12 +17,14 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.tri import Triangulation
 from numpy.typing import ArrayLike
 
 INK, FAINT, PAPER = "#010101", "#020202", "#030303"
 SERIES = 10  #: colours; more variants begin again
 MARKERS = {"supervised": "o", "self-supervised": "s", "control": "X"}
 POINTS = 200  #: of a training curve
+SURFACE_TRIALS = 10  #: fewer do not span a surface
 
 _STYLE = {
     "svg.fonttype": "none",
@@ -143,10 +145,14 @@ def curve(title: str, line: Line, color: str, salt: str) -> str:
 def surface(
     x: Sequence[float], y: Sequence[float], value: Sequence[float], labels: tuple[str, str], salt: str
 ) -> str:
-    """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent); the best is ringed."""
+    """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent), interpolated between them; the best is ringed."""
     with _figure(salt, 4.3, 3.3) as (figure, out):
         axes = figure.subplots()
         best = int(np.argmax(value))
+        low, high = min(value), max(value)
+        if len(value) >= SURFACE_TRIALS and high > low:
+            plane = Triangulation(np.log(x), np.log(y)).triangles
+            axes.tricontourf(x, y, plane, value, levels=np.linspace(low, high, 9), cmap="viridis", alpha=0.35)
         shown = axes.scatter(x, y, c=value, cmap="viridis", s=42, linewidths=0)
         axes.plot(
             x[best], y[best], "o", markersize=12, fillstyle="none", markeredgecolor=INK, markeredgewidth=1.5

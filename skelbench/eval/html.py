@@ -24,7 +24,7 @@ from markupsafe import Markup
 import skelbench
 from skelbench.eval import charts, exhibits, report
 from skelbench.eval.results import Results, Score, Setting
-from skelbench.eval.statistics import Comparison, TestScores, compare_all, confusion, load_all, mean_deviation
+from skelbench.eval.statistics import ClipScores, Comparison, compare_all, confusion, load_all, mean_deviation
 from skelbench.training.settings import Settings
 from skelbench.variants import VARIANTS, Variant
 
@@ -390,7 +390,7 @@ def _map_caption(found: Mapping[str, Any], seed: int) -> str:
 
 
 def _data(
-    row: Variant, scores: Mapping[int, TestScores], shown: Mapping[str, Any] | None, classes: int
+    row: Variant, scores: Mapping[int, ClipScores], shown: Mapping[str, Any] | None, classes: int
 ) -> dict[str, Any]:
     kept = (
         {name: shown["map"][name] for name in ("x", "y", "label", "view", "subject", "test")}
