@@ -64,6 +64,8 @@ def _read(path: Path) -> Clips:
         start = file.read(2)
     if start[:1] == b"\x80" or path.suffix in (".pkl", ".pickle"):
         return read_pyskl(path)
+    if start == b"PK":
+        raise DataError(f"{path}: an npz that is cut short or damaged; fetch or write it again")
     if not start:
         raise DataError(f"{path}: an empty file; skelbench reads {KNOWN_FORMATS}")
     raise DataError(f"{path}: of no known format; skelbench reads {KNOWN_FORMATS}")

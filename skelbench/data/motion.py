@@ -119,10 +119,11 @@ def pulse(time: Array, begin: float, end: float) -> Array:
 
 @dataclass(frozen=True)
 class Style:
-    """How one performance differs: size of the movement, repetitions, and the side that leads."""
+    """How one performance differs: size of the movement, repetitions, where they begin, the side that leads."""
 
     size: float
     repeats: float
+    phase: float  #: radians
     side: int
 
 
@@ -158,7 +159,7 @@ def _stand(pose: Pose, time: Array, style: Style) -> None:
 
 def _clap(pose: Pose, time: Array, style: Style) -> None:
     held = pulse(time, 0, 1)
-    beat = 0.5 - 0.5 * np.cos(2 * np.pi * (2 + style.repeats) * time)
+    beat = 0.5 - 0.5 * np.cos(2 * np.pi * (2 + style.repeats) * time + style.phase)
     for side in (LEFT, RIGHT):
         pose.add(("raise", side), 45 * held)
         pose.add(("elbow", side), 70 * held)
@@ -169,7 +170,9 @@ def _wave(pose: Pose, time: Array, style: Style) -> None:
     held = pulse(time, 0, 1)
     pose.add(("spread", style.side), 80 * style.size * held)
     pose.add(("turn", style.side), 85 * held)
-    pose.add(("elbow", style.side), held * (70 + 35 * np.sin(2 * np.pi * (1 + style.repeats) * time)))
+    pose.add(
+        ("elbow", style.side), held * (70 + 35 * np.sin(2 * np.pi * (1 + style.repeats) * time + style.phase))
+    )
 
 
 def _kick(pose: Pose, time: Array, style: Style) -> None:
@@ -201,7 +204,7 @@ def _pick_up(pose: Pose, time: Array, style: Style) -> None:
 
 
 def _walk(pose: Pose, time: Array, style: Style) -> None:
-    step = 2 * np.pi * style.repeats * time
+    step = 2 * np.pi * style.repeats * time + style.phase
     for side in (LEFT, RIGHT):
         swing = np.sin(step) * side * style.side
         pose.add(("hip", side), 28 * style.size * swing)
@@ -228,7 +231,7 @@ def _punched(pose: Pose, time: Array, style: Style) -> None:
 
 def _shake_hands(pose: Pose, time: Array, style: Style) -> None:
     held = pulse(time, 0.05, 0.95)
-    beat = np.sin(2 * np.pi * (1 + style.repeats) * time)
+    beat = np.sin(2 * np.pi * (1 + style.repeats) * time + style.phase)
     pose.add(("raise", RIGHT), held * (40 + 6 * style.size * beat))
     pose.add(("elbow", RIGHT), held * (45 + 12 * style.size * beat))
     pose.add("bend", 8 * style.size * held)

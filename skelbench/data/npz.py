@@ -25,7 +25,7 @@ _CHUNK_BYTES = 64 << 20
 # name a report should give.
 _KNOWN = (
     ("NW-UCLA", re.compile(r"a\d\d_s\d\d_e\d\d_v\d\d"), 20),
-    ("UI-PRMD", re.compile(r"m\d\d_s\d\d_e\d\d"), 12),
+    ("UI-PRMD", re.compile(r"m\d\d_s\d\d_e\d\d\w*"), 12),
     ("HDM05", re.compile(r"HDM_\w+"), 31),
     ("SBU Interaction", re.compile(r"s\d\ds\d\d_a\d\d_r\d+"), 15),
 )

@@ -59,18 +59,20 @@ def performances(
 def _people(
     action: int, subject: int, replication: int, frames: int, seed: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    facing = _AZIMUTH[2 + replication] + rng.normal(0, 0.6)
+    facing = _AZIMUTH[2 + replication] + rng.uniform(-1.2, 1.2)
     distance = rng.uniform(0.8, 1.1)
     people = []
     for role, motion in enumerate(ACTIONS[action][1:]):
         if motion is None:
             continue
-        # A subject keeps build, hand and manner in every clip; the second person is another subject.
+        # A subject keeps build and manner in every clip; the second person is another subject.
         person = np.random.default_rng([seed, 1, subject + 1000 * role])
         build = Build.random(person)
-        side = LEFT if person.random() < 0.2 else RIGHT
+        side = LEFT if rng.random() < 0.4 else RIGHT
         size = person.uniform(0.75, 1.1) * rng.uniform(0.85, 1.1)
-        pose = perform(motion, frames, Style(size, rng.uniform(1.2, 2.6), side), rng)
+        pose = perform(
+            motion, frames, Style(size, rng.uniform(1.2, 2.6), rng.uniform(0, 2 * np.pi), side), rng
+        )
         pose.yaw += facing + np.pi * role
         pose.travel[:, 2] -= distance / 2 if len(ACTIONS[action]) > 2 and ACTIONS[action][2] else 0
         people.append(joint_positions(pose, build))
@@ -143,7 +145,7 @@ def clip_name(performance: Performance, camera: int) -> str:
     return f"S{p.setup:03d}C{camera:03d}P{p.subject:03d}R{p.replication:03d}A{p.action:03d}"
 
 
-def synthetic_corpus(clips: int = 576, seed: int = 0) -> Clips:
+def synthetic_corpus(clips: int = 720, seed: int = 0) -> Clips:
     """`clips` clips of 12 actions by 8 subjects or more under 3 cameras, 18 to 60 frames at 15 a second.
 
     The same `clips` and `seed` give the same corpus.

@@ -145,7 +145,7 @@ def curve(title: str, line: Line, color: str, salt: str) -> str:
 def surface(
     x: Sequence[float], y: Sequence[float], value: Sequence[float], labels: tuple[str, str], salt: str
 ) -> str:
-    """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent), interpolated between them; the best is ringed."""
+    """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent) and interpolated; the best is ringed."""
     with _figure(salt, 4.3, 3.3) as (figure, out):
         axes = figure.subplots()
         best = int(np.argmax(value))

@@ -29,7 +29,7 @@ def _comma_list(metavar: str, convert: type) -> tyro.constructors.PrimitiveConst
     )
 
 
-PRESETS = {"quick": Settings(epochs=60, batch_size=128, lr=0.01), "report": Settings()}
+PRESETS = {"quick": Settings(epochs=100, batch_size=64, lr=0.01), "report": Settings()}
 
 _PRESET_HELP = "Epochs, batch size and rate where they are not given. " + "; ".join(
     f"{name}: {preset.epochs} epochs, batch {preset.batch_size}, rate {preset.lr:g}"
