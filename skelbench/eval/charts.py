@@ -145,14 +145,22 @@ def curve(title: str, line: Line, color: str, salt: str) -> str:
 def surface(
     x: Sequence[float], y: Sequence[float], value: Sequence[float], labels: tuple[str, str], salt: str
 ) -> str:
-    """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent) and interpolated; the best is ringed."""
+    """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent), interpolated; the best is ringed."""
     with _figure(salt, 4.3, 3.3) as (figure, out):
         axes = figure.subplots()
         best = int(np.argmax(value))
         low, high = min(value), max(value)
         if len(value) >= SURFACE_TRIALS and high > low:
-            plane = Triangulation(np.log(x), np.log(y)).triangles
-            axes.tricontourf(x, y, plane, value, levels=np.linspace(low, high, 9), cmap="viridis", alpha=0.35)
+            between = Triangulation(
+                np.log(x), np.log(y)
+            ).triangles  # neighbours on the axes as they are drawn
+            axes.tricontourf(
+                Triangulation(x, y, between),
+                value,
+                levels=np.linspace(low, high, 9),
+                cmap="viridis",
+                alpha=0.35,
+            )
         shown = axes.scatter(x, y, c=value, cmap="viridis", s=42, linewidths=0)
         axes.plot(
             x[best], y[best], "o", markersize=12, fillstyle="none", markeredgecolor=INK, markeredgewidth=1.5
