@@ -1,9 +1,9 @@
-// The WL op on CUDA: checks and memory; cuda.cu computes. Nothing here waits for the device.
-#include <torch/csrc/stable/accelerator.h>
+// Rooted subtrees on CUDA: checks and memory; cuda.cu computes. The neighbour lists are checked by the Python
+// face: looking at them here would make every call wait for the device.
 #include <torch/csrc/stable/library.h>
 
 #include "cuda/stream.h"
-#include "wl/checks.h"
+#include "wl/call.h"
 #include "wl/cuda.h"
 
 namespace skelbench::wl {
@@ -11,12 +11,13 @@ namespace {
 
 Tensor subtrees(Tensor labels, Tensor indptr, Tensor indices, int64_t iterations, int64_t bits) {
     const int32_t device = labels.get_device_index();
-    const torch::stable::accelerator::DeviceGuard guard(device);
+    for (const Tensor* other : {&indptr, &indices}) {
+        STD_TORCH_CHECK(other->is_cuda() && other->get_device_index() == device,
+                        "labels, indptr and indices must be on one device");
+    }
+    const cudaStream_t stream = current_stream(device);
     const Call call(labels, indptr, indices, iterations, bits);
-    STD_TORCH_CHECK(indptr.is_cuda() && indices.is_cuda() && indptr.get_device_index() == device &&
-                        indices.get_device_index() == device,
-                    "labels, indptr and indices must be on one device");
-    check_launch(subtrees_cuda(call.problem, current_stream(device)), "wl_subtrees");
+    check_launch(subtrees_cuda(call.problem, stream), "wl_subtrees");
     return call.tokens;
 }
 

@@ -96,21 +96,24 @@ def load_all(results: Results, folder: Path) -> dict[str, dict[int, ClipScores]]
 def paired(first: Sequence[ClipScores], second: Sequence[ClipScores]) -> tuple[NDArray[np.int64], int]:
     """Per clip, how many more seeds of `first` than of `second` are right, and the number of seeds.
 
-    The seeds of both come in pairs; clips are matched by name.
+    The seeds of both come in pairs; clips are matched by name. One side may rest on fewer clips (a variant that leaves
+    out clips of two people): the pair is then compared on those.
 
     Raises:
         ValueError: other test clips, or another number of seeds.
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"{len(first)} and {len(second)} seeds cannot be paired")
-    names = np.sort(first[0].names)
+    names = min((first[0].names, second[0].names), key=len)
+    names = np.sort(names)
     total = np.zeros(len(names), dtype=np.int64)
     for sign, side in ((1, first), (-1, second)):
         for scores in side:
             order = np.argsort(scores.names)
-            if not np.array_equal(scores.names[order], names):
+            place = np.searchsorted(scores.names, names, sorter=order).clip(max=len(order) - 1)
+            if not np.array_equal(scores.names[order[place]], names):
                 raise ValueError("the test clips differ: only scores of the same clips can be paired")
-            total += sign * scores.right[order]
+            total += sign * scores.right[order[place]]
     return total, len(first)
 
 

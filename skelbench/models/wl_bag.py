@@ -42,7 +42,7 @@ class WLBagGRU(nn.Module):
         classes: int,
         *,
         labellings: int = 1,
-        iterations: int = 2,
+        iterations: int = 1,
         table: int = 1 << 16,
         dim: int = 64,
         hidden: int = 128,

@@ -12,7 +12,7 @@ import pkgutil
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,7 +26,9 @@ from skelbench import data as clip_data
 from skelbench.data.clips import Clips, DataError
 from skelbench.models.conmlp import InputShape
 from skelbench.training.task import Fitted, PackedDataset, Task, in_batches
-from skelbench.variants import Variant
+
+if TYPE_CHECKING:
+    from skelbench.variants import Variant
 
 FORMAT = 1
 

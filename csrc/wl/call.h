@@ -1,4 +1,4 @@
-// A call of the op, checked, as its CPU and CUDA kernels see it.
+// A call of the op as the kernels see it, on either device: its checks and its memory.
 #pragma once
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
@@ -12,7 +12,6 @@ namespace skelbench::wl {
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
-// The call as the kernels see it, with the memory it points into.
 struct Call {
     Tensor labels, indptr, indices, tokens;
     Problem problem{};
@@ -42,21 +41,6 @@ struct Call {
                    iterations,
                    bits == 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1,
                    tokens.mutable_data_ptr<int64_t>()};
-    }
-
-    // Every neighbour must be a node. On the CPU only: looking would make the GPU wait.
-    void check_neighbours() const {
-        const Problem& p = problem;
-        STD_TORCH_CHECK(p.indptr[0] == 0 && p.indptr[p.nodes] == indices.size(0),
-                        "indptr must run from 0 to ", indices.size(0),
-                        ", the number of neighbours, not from ", p.indptr[0], " to ", p.indptr[p.nodes]);
-        for (int64_t v = 0; v < p.nodes; ++v) {
-            STD_TORCH_CHECK(p.indptr[v] <= p.indptr[v + 1], "indptr falls after node ", v);
-        }
-        for (int64_t e = 0; e < indices.size(0); ++e) {
-            STD_TORCH_CHECK(p.indices[e] >= 0 && p.indices[e] < p.nodes, "indices: number ", e, " is ",
-                            p.indices[e], ", but the nodes are 0..", p.nodes - 1);
-        }
     }
 };
 
