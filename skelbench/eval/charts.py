@@ -129,7 +129,7 @@ def against(
 def curve(title: str, line: Line, color: str, salt: str) -> str:
     """One quantity over the epochs; seeds thin, their mean thick."""
     with _figure(salt, 3.4, 1.9, tight=False) as (figure, out):
-        axes = figure.subplots(gridspec_kw={"left": 0.16, "right": 0.98, "top": 0.88, "bottom": 0.2})
+        axes = figure.subplots(gridspec_kw={"left": 0.2, "right": 0.98, "top": 0.88, "bottom": 0.2})
         epochs = np.asarray(line.epochs)
         keep = np.unique(np.linspace(0, len(epochs) - 1, min(POINTS, len(epochs))).round().astype(int))
         values = np.asarray(line.values, dtype=float)[:, keep]
@@ -137,6 +137,7 @@ def curve(title: str, line: Line, color: str, salt: str) -> str:
             axes.plot(epochs[keep], values.T, color=color, linewidth=0.6, alpha=0.45)
         axes.plot(epochs[keep], values.mean(0), color=color, linewidth=1.7)
         axes.set_title(title, size=10, loc="left")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.tick_params(labelsize=8.5)
         axes.set_xlabel("epoch", size=9)
     return out.getvalue()
