@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skelbench.data import ntu
 from skelbench.data.clips import Clips, DataError
-from skelbench.data.motion import ACTIONS, LEFT, RIGHT, Build, Style, joint_positions, perform
+from skelbench.data.synthetic.motion import ACTIONS, LEFT, RIGHT, Build, Style, joint_positions, perform
 from skelbench.data.packing import concatenate, offsets_of
 from skelbench.data.skeletons import NTU_25
 
