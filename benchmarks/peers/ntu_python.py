@@ -67,10 +67,8 @@ def choose(bodies: dict, frames: int) -> np.ndarray | None:
             del bodies[key]
         elif noisy:
             body["motion"] = min(body["motion"], np.sum(np.var(points[good].reshape(-1, 3), axis=0)))
-    if len(bodies) == 1:
-        joints = place_one(next(iter(bodies.values())), frames)
-    else:
-        joints = place_two(bodies, frames)
+    alone = len(bodies) == 1
+    joints = place_one(next(iter(bodies.values())), frames) if alone else place_two(bodies, frames)
     return joints[joints.sum(axis=1) != 0]
 
 

@@ -16,7 +16,9 @@ from skelbench.data.clips import DataError
 from skelbench.data.skeleton_file import SkeletonFile
 
 MIN_FRAMES = 12  #: a body of fewer frames is noise (noise_len_thres = 11)
-MAX_SPREAD = 0.8  #: a frame in which a body is wider than this share of its height is noisy (noise_spr_thres1)
+MAX_SPREAD = (
+    0.8  #: a frame in which a body is wider than this share of its height is noisy (noise_spr_thres1)
+)
 NOISY_SHARE = 0.69754  #: a body of which this share of frames is noisy is noise (noise_spr_thres2)
 
 Array = NDArray[np.float32]
@@ -75,7 +77,9 @@ def actors(recording: SkeletonFile) -> tuple[Array, list[str]]:
     placed = _place(bodies, frames, changes)
     present = placed.reshape(frames, -1).sum(axis=1) != 0
     if not present.all():
-        changes.append(f"{frames - int(np.count_nonzero(present))} frames left out: nobody of those kept is there")
+        changes.append(
+            f"{frames - int(np.count_nonzero(present))} frames left out: nobody of those kept is there"
+        )
         placed = placed[present]
     return placed, changes
 

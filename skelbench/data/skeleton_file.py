@@ -79,13 +79,11 @@ def read_skeleton(source: str | os.PathLike[str] | bytes) -> SkeletonFile:
     """
     from skelbench.data import _skeleton_file  # built extension; everything else here works without it
 
-    if isinstance(source, bytes):
-        where, function, argument = "skeleton bytes", _skeleton_file.parse, source
-    else:
-        where = os.fspath(source)
-        function, argument = _skeleton_file.read, where
+    where = "skeleton bytes" if isinstance(source, bytes) else os.fspath(source)
     try:
-        return SkeletonFile(*function(argument))
+        if isinstance(source, bytes):
+            return SkeletonFile(*_skeleton_file.parse(source))
+        return SkeletonFile(*_skeleton_file.read(where))
     except _skeleton_file.ParseError as error:
         raise DataError(f"{where}: {error}") from None
     except OSError as error:

@@ -10,11 +10,11 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -84,23 +84,23 @@ def prepare(
     return Outcome(load(out), changed, min(resumed * PART, len(folder.files)), tuple(folder.lists))
 
 
-@contextmanager
-def _locked(work: Path, out: Path) -> Iterator[None]:
-    """Holds the lock of the work folder; the system lets go of it when the process ends, however it does."""
+def _locked(work: Path, out: Path) -> IO[str]:
+    """The open, locked lock file of the work folder; the system lets go of it when the process ends, however it does."""
     while True:
         work.mkdir(parents=True, exist_ok=True)
         try:
-            with open(work / "lock", "a") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if (work / "lock").exists() and os.path.sameopenfile(file.fileno(), file.fileno()):
-                    inode = os.stat(work / "lock").st_ino
-                    if inode == os.fstat(file.fileno()).st_ino:
-                        yield
-                        return
-        except BlockingIOError:
-            raise DataError(f"{out}: another run is writing to it (it holds {work / 'lock'})") from None
+            file = open(work / "lock", "a")  # noqa: SIM115 - the caller closes it
         except FileNotFoundError:
-            continue  # another run finished and removed the folder just now
+            continue  # a run that finished just now removed the folder
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise DataError(f"{out}: another run is writing to it (it holds {work / 'lock'})") from None
+        # Had that run removed this very file between the two calls, the lock would guard nothing.
+        if (work / "lock").exists() and os.path.samestat(os.stat(work / "lock"), os.fstat(file.fileno())):
+            return file
+        file.close()
 
 
 def _start(work: Path, folder: RawFolder) -> int:
@@ -211,5 +211,7 @@ def _clips(
         max_bodies=ntu.MAX_BODIES,
         source=f"{folder.folder} ({'synthetic ' if synthetic else ''}.skeleton files, prepared)",
         synthetic=synthetic,
-        dropped=tuple(Dropped(n, what.removeprefix("dropped: ")) for n, what in log if what.startswith("dropped")),
+        dropped=tuple(
+            Dropped(n, what.removeprefix("dropped: ")) for n, what in log if what.startswith("dropped")
+        ),
     )

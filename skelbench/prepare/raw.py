@@ -41,7 +41,8 @@ def scan(folder: Path, missing_lists: Sequence[Path] = ()) -> RawFolder:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; it should hold the .skeleton files of NTU RGB+D")
     found = RawFolder(folder)
-    paths, errors = [], []
+    paths: list[Path] = []
+    errors: list[OSError] = []
     for where, _, names in os.walk(folder, onerror=errors.append):
         for name in names:
             if name.endswith(".skeleton"):

@@ -13,7 +13,7 @@ import tyro
 class Options:
     """Write made-up .skeleton files with NTU's names, format and frame counts, to try things on. Example:
 
-      python -m skelbench.data.synthetic raw/ --clips 2000 --faults 0.01
+    python -m skelbench.data.synthetic raw/ --clips 2000 --faults 0.01
     """
 
     out: tyro.conf.Positional[Path]
@@ -52,7 +52,9 @@ def main() -> int:
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{options.clips} synthetic .skeleton files in {options.out}, {len(found)} of them faulty on purpose")
+    print(
+        f"{options.clips} synthetic .skeleton files in {options.out}, {len(found)} of them faulty on purpose"
+    )
     for name, fault in found.items():
         print(f"  {name}: {fault}")
     return 0

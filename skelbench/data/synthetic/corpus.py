@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from skelbench.data import ntu
 from skelbench.data.clips import Clips, DataError
-from skelbench.data.synthetic.motion import ACTIONS, LEFT, RIGHT, Build, Style, joint_positions, perform
 from skelbench.data.packing import concatenate, offsets_of
 from skelbench.data.skeletons import NTU_25
+from skelbench.data.synthetic.motion import ACTIONS, LEFT, RIGHT, Build, Style, joint_positions, perform
 
 CAMERAS = 3
 FRAME_RATE = (
