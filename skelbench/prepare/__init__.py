@@ -29,6 +29,7 @@ LOG = "prepare.log"
 NO_BODY = "no body in any frame"
 NOBODY_LEFT = "no body passes the noise rules"
 
+_BATCH = 50  # files a thread reads in one go
 _VERSION = 1  # of the rules; another one does not continue a run
 
 
@@ -85,7 +86,7 @@ def prepare(
 
 
 def _locked(work: Path, out: Path) -> IO[str]:
-    """The open, locked lock file of the work folder; the system lets go of it when the process ends, however it does."""
+    """The open, locked lock file of the work folder; it is let go when the process ends, however that is."""
     while True:
         work.mkdir(parents=True, exist_ok=True)
         try:
@@ -127,11 +128,18 @@ def _read(path: Path) -> tuple[np.ndarray | None, list[str]]:
     return clip, changes
 
 
+def _read_batch(paths: Sequence[Path]) -> list[tuple[np.ndarray | None, list[str]]]:
+    return [_read(path) for path in paths]
+
+
 def _write_part(path: Path, folder: RawFolder, part: int, pool: ThreadPoolExecutor) -> None:
     begin = part * PART
     files = folder.files[begin : begin + PART]
     parts, kept, log = [], [], []
-    for index, (clip, remarks) in enumerate(pool.map(_read, files, chunksize=8)):
+    # A task per file would cost as much as the file: the threads would wait for one another's bookkeeping.
+    batches = [files[at : at + _BATCH] for at in range(0, len(files), _BATCH)]
+    results = (result for batch in pool.map(_read_batch, batches) for result in batch)
+    for index, (clip, remarks) in enumerate(results):
         what = "dropped" if clip is None else "changed"
         log += [[files[index].stem, f"{what}: {remark}"] for remark in remarks]
         if clip is not None:
