@@ -65,9 +65,9 @@ def _prepare(options: Options, raw: Path, out: Path) -> int:
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from skelbench.prepare import LOG, prepare
     from skelbench.prepare.check import check
     from skelbench.prepare.export import EXPORTS
+    from skelbench.prepare.pipeline import LOG, prepare
 
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())

@@ -13,13 +13,13 @@ import pytest
 
 pytest.importorskip("skelbench.data._skeleton_file", reason="the extension is not built")
 
-import skelbench.prepare as prepare_module
 from benchmarks.peers import ntu_python
 from skelbench.data import DataError, load, protocol
 from skelbench.data.synthetic.raw import skeleton_text, write_raw_folder
-from skelbench.prepare import LOG, NO_BODY, prepare
+from skelbench.prepare import pipeline as prepare_module
 from skelbench.prepare.check import check
 from skelbench.prepare.export import export_ctrgcn, export_pyskl
+from skelbench.prepare.pipeline import LOG, NO_BODY, prepare
 
 
 def assert_as_plain_python(clips, raw: Path) -> None:
