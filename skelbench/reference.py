@@ -192,3 +192,40 @@ def augment(
         bodies,
         torch.cat([torch.zeros_like(start), start]),
     )
+
+
+# ---- wl: rooted subtrees ----
+
+_LEAF, _DEPTH = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03
+
+
+def _signed(word: int) -> int:
+    """The int64 with the bits of an unsigned 64-bit word."""
+    return word - (1 << 64) if word >> 63 else word
+
+
+def _shift_right(x: Tensor, bits: int) -> Tensor:
+    """Shift of the 64-bit word, zeros coming in (torch's own shift repeats the sign)."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = (x ^ _shift_right(x, 30)) * _signed(0xBF58476D1CE4E5B9)
+    x = (x ^ _shift_right(x, 27)) * _signed(0x94D049BB133111EB)
+    return x ^ _shift_right(x, 31)
+
+
+def wl_subtrees(labels: Tensor, indptr: Tensor, indices: Tensor, iterations: int, bits: int = 64) -> Tensor:
+    """Tokens of rooted subtrees: labels int64 (G, V) -> int64 (G, iterations + 1, V), bit for bit those of the op.
+
+    The hash is stated in `csrc/wl/hash.h`. indptr (V + 1,) and indices: neighbour lists, as in `ops.wl_subtrees_csr`.
+    """
+    mask = _signed((1 << bits) - 1)
+    owner = torch.repeat_interleave(torch.arange(labels.shape[1], device=labels.device), indptr.diff())
+    tokens = [_mix(labels + _signed(_LEAF)) & mask]
+    for _ in range(iterations):
+        own = tokens[-1]
+        neighbours = torch.zeros_like(own).index_add_(1, owner, own[:, indices])
+        turned = (own << 23) | _shift_right(own, 64 - 23)
+        tokens.append(_mix(turned + neighbours + _signed(_DEPTH)) & mask)
+    return torch.stack(tokens, dim=1)

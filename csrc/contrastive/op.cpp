@@ -7,21 +7,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "contrastive/checks.h"
 #include "isa/kernels.h"
 
 namespace skelbench::contrastive {
 namespace {
-
-using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
-using MaybeTensor = std::optional<Tensor>;
 
 // Below this a shared shift lets rows underflow: e^(-2 / 0.03) is near the smallest float.
 constexpr double kSmallestTemperature = 0.03;
@@ -136,29 +132,6 @@ struct Call {
     }
 };
 
-void check(const Tensor& z, const Tensor& labels, const MaybeTensor& c, const MaybeTensor& c_labels,
-           double temperature, double k1, double k2, std::optional<int64_t> self_offset) {
-    const auto rows = [](const Tensor& x, const Tensor& y, const char* name) {
-        STD_TORCH_CHECK(x.dim() == 2 && x.size(1) > 0, name, " must be (rows, D) with D > 0");
-        STD_TORCH_CHECK(x.size(0) < std::numeric_limits<int32_t>::max() - 4096, name, " has too many rows");
-        STD_TORCH_CHECK(y.dim() == 1 && y.size(0) == x.size(0) && y.scalar_type() == ScalarType::Long,
-                        "labels of ", name, " must be int64, one per row");
-    };
-    rows(z, labels, "embeddings");
-    STD_TORCH_CHECK(temperature > 0 && std::isfinite(temperature),
-                    "temperature must be positive: ", temperature);
-    STD_TORCH_CHECK(k1 >= 0 && k2 >= 0 && std::isfinite(k1) && std::isfinite(k2),
-                    "k1 and k2 must not be negative: ", k1, ", ", k2);
-    STD_TORCH_CHECK(c.has_value() == c_labels.has_value(), "contrasts and contrast_labels go together");
-    if (c) {
-        rows(*c, *c_labels, "contrasts");
-        STD_TORCH_CHECK(c->size(1) == z.size(1) && c->scalar_type() == z.scalar_type(),
-                        "contrasts must have the width and dtype of embeddings");
-        STD_TORCH_CHECK(!self_offset || (*self_offset >= 0 && *self_offset + z.size(0) <= c->size(0)),
-                        "self_offset must lie in [0, M - N]");
-    }
-}
-
 Tensor row_vector(const Tensor& like, int64_t n, ScalarType dtype) {
     return torch::stable::new_empty(like, {n}, dtype);
 }
@@ -209,11 +182,7 @@ void backward_as(const Call<T>& call, const Tensor& grad, const Tensor& lse, dou
 
 // Half-precision inputs are computed in float.
 Tensor computed(const Tensor& x) {
-    const ScalarType dtype = x.scalar_type();
-    STD_TORCH_CHECK(dtype == ScalarType::Float || dtype == ScalarType::Double ||
-                        dtype == ScalarType::BFloat16 || dtype == ScalarType::Half,
-                    "embeddings must be float32, float64, bfloat16 or float16");
-    const bool half = dtype == ScalarType::BFloat16 || dtype == ScalarType::Half;
+    const bool half = x.scalar_type() == ScalarType::BFloat16 || x.scalar_type() == ScalarType::Half;
     return torch::stable::contiguous(half ? torch::stable::to(x, ScalarType::Float) : x);
 }
 
@@ -223,7 +192,7 @@ MaybeTensor computed(const MaybeTensor& x) {
 
 std::tuple<Tensor, Tensor, Tensor> contrastive(Tensor embeddings, Tensor labels, MaybeTensor contrasts,
                                                MaybeTensor contrast_labels, double temperature, double k1,
-                                               double k2, std::optional<int64_t> self_offset) {
+                                               double k2, std::optional<int64_t> self_offset, bool, bool) {
     check(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset);
     const Tensor z = computed(embeddings), y = torch::stable::contiguous(labels);
     const MaybeTensor c = computed(contrasts),
@@ -238,11 +207,11 @@ std::tuple<Tensor, Tensor, Tensor> contrastive(Tensor embeddings, Tensor labels,
                       ScalarType::Float);
 }
 
-std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor embeddings, Tensor labels,
-                                                MaybeTensor contrasts, MaybeTensor contrast_labels,
-                                                double temperature, double k1, double k2,
-                                                std::optional<int64_t> self_offset, bool need_embeddings,
-                                                bool need_contrasts) {
+std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor, Tensor embeddings,
+                                                Tensor labels, MaybeTensor contrasts,
+                                                MaybeTensor contrast_labels, double temperature, double k1,
+                                                double k2, std::optional<int64_t> self_offset, bool, bool,
+                                                bool need_embeddings, bool need_contrasts) {
     check(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset);
     const Tensor z = computed(embeddings), y = torch::stable::contiguous(labels);
     const MaybeTensor c = computed(contrasts),
@@ -270,15 +239,13 @@ std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor 
 }
 
 STABLE_TORCH_LIBRARY_FRAGMENT(skelbench, m) {
-    m.def(
-        "contrastive(Tensor embeddings, Tensor labels, Tensor? contrasts, Tensor? contrast_labels, "
-        "float temperature, float k1, float k2, int? self_offset) -> (Tensor loss, Tensor lse, Tensor "
-        "positives)");
-    m.def(
-        "contrastive_backward(Tensor grad, Tensor lse, Tensor embeddings, Tensor labels, Tensor? contrasts, "
-        "Tensor? contrast_labels, float temperature, float k1, float k2, int? self_offset, bool "
-        "need_embeddings, "
-        "bool need_contrasts) -> (Tensor grad_embeddings, Tensor grad_contrasts)");
+    const std::string call =
+        "Tensor embeddings, Tensor labels, Tensor? contrasts, Tensor? contrast_labels, float temperature, "
+        "float k1, float k2, int? self_offset, bool tf32, bool deterministic";
+    m.def(("contrastive(" + call + ") -> (Tensor loss, Tensor lse, Tensor positives)").c_str());
+    m.def(("contrastive_backward(Tensor grad, Tensor lse, Tensor positives, " + call +
+           ", bool need_embeddings, bool need_contrasts) -> (Tensor grad_embeddings, Tensor grad_contrasts)")
+              .c_str());
 }
 
 STABLE_TORCH_LIBRARY_IMPL(skelbench, CPU, m) {

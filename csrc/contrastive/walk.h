@@ -55,4 +55,38 @@ struct Carousel {
     }
 };
 
+// Upper triangle, diagonal included, of tiles x tiles: index -> (a, b) with a <= b. Row r and row tiles - 1 -
+// r have tiles + 1 entries together, so the triangle folds into a rectangle and needs no square root.
+struct Triangle {
+    int64_t tiles;
+
+    SKELBENCH_HD int64_t steps() const { return tiles * (tiles + 1) / 2; }
+    SKELBENCH_HD Step step(int64_t index) const {
+        const int64_t row = index / (tiles + 1), place = index % (tiles + 1);
+        if (place < tiles - row) return {0, row, row + place};
+        const int64_t mirrored = tiles - 1 - row;
+        return {0, mirrored, mirrored + place - (tiles - row)};
+    }
+};
+
+// What one CUDA thread block does: anchor tile a against contrast tiles [b, b_end). "Mirrored" tiles serve
+// both sides.
+struct GridWalk {
+    int64_t a_tiles, b_tiles;
+    bool square, deterministic;
+
+    struct Work {
+        int64_t a, b, b_end;
+    };
+    SKELBENCH_HD int64_t blocks() const {
+        return deterministic ? a_tiles : square ? Triangle{a_tiles}.steps() : a_tiles * b_tiles;
+    }
+    SKELBENCH_HD bool mirrored(int64_t a, int64_t b) const { return square && !deterministic && a != b; }
+    SKELBENCH_HD Work work(int64_t block) const {
+        if (deterministic) return {block, 0, b_tiles};
+        const Step s = square ? Triangle{a_tiles}.step(block) : Step{0, block / b_tiles, block % b_tiles};
+        return {s.a, s.b, s.b + 1};
+    }
+};
+
 }  // namespace skelbench::contrastive

@@ -8,6 +8,7 @@ namespace skelbench {
 const Kernels avx2_kernels{.level = "avx2",
                            .contrastive = avx2::contrastive_kernels,
                            .ragged = avx2::ragged_kernels,
-                           .augment = avx2::augment_kernels};
+                           .augment = avx2::augment_kernels,
+                           .wl = avx2::wl_kernels};
 
 }  // namespace skelbench

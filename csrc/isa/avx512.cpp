@@ -8,6 +8,7 @@ namespace skelbench {
 const Kernels avx512_kernels{.level = "avx512",
                              .contrastive = avx512::contrastive_kernels,
                              .ragged = avx512::ragged_kernels,
-                             .augment = avx512::augment_kernels};
+                             .augment = avx512::augment_kernels,
+                             .wl = avx512::wl_kernels};
 
 }  // namespace skelbench

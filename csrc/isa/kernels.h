@@ -3,6 +3,7 @@
 #include "augment/kernels.h"
 #include "contrastive/kernels.h"
 #include "ragged/kernels.h"
+#include "wl/kernels.h"
 
 namespace skelbench {
 
@@ -11,6 +12,7 @@ struct Kernels {
     contrastive::Kernels contrastive;
     ragged::Kernels ragged;
     augment::Kernels augment;
+    wl::Kernels wl;
 };
 
 // One per translation unit csrc/isa/<level>.cpp.

@@ -22,3 +22,4 @@ void parallel_for(int64_t count, int64_t grain, const F& f) {
 #include "augment/cpu.h"
 #include "contrastive/cpu.h"
 #include "ragged/cpu.h"
+#include "wl/cpu.h"

@@ -8,7 +8,8 @@ namespace skelbench {
 const Kernels scalar_kernels{.level = "scalar",
                              .contrastive = scalar::contrastive_kernels,
                              .ragged = scalar::ragged_kernels,
-                             .augment = scalar::augment_kernels};
+                             .augment = scalar::augment_kernels,
+                             .wl = scalar::wl_kernels};
 
 namespace contrastive {
 const Entry<double> f64_kernels = scalar::contrastive_entry<scalar::f64>;

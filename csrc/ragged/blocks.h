@@ -1,5 +1,7 @@
 // How the kernels of the padding-free layers walk through a plan: block by block, group by group.
 #pragma once
+#include <cstring>
+
 #include "isa/buffer.h"
 #include "ragged/kernels.h"
 
@@ -9,6 +11,7 @@ using skelbench::ragged::Entry;
 using skelbench::ragged::kBlock;
 using skelbench::ragged::Plan;
 
+inline constexpr int64_t kPart = 256;      // rows that are gathered at once
 inline constexpr int64_t kBlockCost = 16;  // what a block costs apart from its clips, in entries
 
 inline int64_t frames_in(const Plan& plan, int64_t block) {
@@ -71,27 +74,38 @@ inline void parallel_blocks(const Plan& plan, const F& f) {
     });
 }
 
-// Brings the rows of the next block into the second-level cache, a few clips per tile of this one: they lie
-// apart, so the hardware does not foresee them.
-class Ahead {
+// The rows of one body in one frame, copied together: they lie apart in memory, and are read many times.
+class Gathered {
 public:
-    Ahead(const Plan& plan, int64_t block, const float* x) : plan_(plan), x_(x) {
-        const bool last = block + 1 >= plan.blocks;
-        next_ = plan.entries + plan.begin[plan.group(block + !last, 0, 0, 0)];
-        end_ = last ? next_ : plan.entries + plan.begin[plan.group(block + 2, 0, 0, 0)];
-    }
-    void fetch(int64_t count) {
-        for (; count > 0 && next_ < end_; --count, ++next_) {
-            const char* p = reinterpret_cast<const char*>(x_ + next_->row * plan_.columns);
-            const int64_t bytes = kBlock * plan_.columns * int64_t{sizeof(float)};
-            for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(p + b, 0, 2);
+    const int64_t stride;  // numbers between rows
+    explicit Gathered(int64_t columns)
+        : stride(ceil_div(columns, 16) * 16), columns_(columns), rows_(kPart * stride), clip_(kPart) {}
+    const float* row(int64_t i) const { return rows_.get() + i * stride; }
+    const int32_t* clip(int64_t i) const { return clip_.get() + i; }
+
+    // Calls f(count) with at most kPart rows at a time.
+    template <class F>
+    void for_parts(const Groups& groups, int64_t frame, int64_t body, const float* x, const F& f) {
+        int64_t count = 0;
+        for (const Group& g : groups) {
+            if (g.body != body || frame < g.first || frame > g.last) continue;
+            for (const Entry* e = g.entries; e < g.entries + g.count; ++e) {
+                const float* from = x + (e->row + (frame - g.first) * e->bodies) * columns_;
+                std::memcpy(rows_.get() + count * stride, from, columns_ * sizeof(float));
+                clip_.get()[count++] = e->clip;
+                if (count == kPart) {
+                    f(count);
+                    count = 0;
+                }
+            }
         }
+        if (count) f(count);
     }
 
 private:
-    const Plan& plan_;
-    const float* x_;
-    const Entry *next_, *end_;
+    int64_t columns_;
+    Buffer<float> rows_;
+    Buffer<int32_t> clip_;
 };
 
 }  // namespace skelbench::SKELBENCH_ISA::ragged_cpu

@@ -19,45 +19,44 @@ inline constexpr int64_t kSummands = 16;  // rows that `sum` adds apart
 template <class V>
 void project(const Plan& plan, const float* x, const Weight<const float>& w, float* out) {
     constexpr int64_t lanes = V::cols * V::width;
-    const int64_t chunks = ceil_div(w.units, lanes), stride = chunks * lanes, step = plan.columns * lanes;
+    const int64_t chunks = ceil_div(w.units, lanes), stride = chunks * lanes;
+    const int64_t step = plan.columns * lanes, size = kBlock * plan.bodies * step;
     parallel_for(chunks, 1, [&](int64_t chunk_begin, int64_t chunk_end) {
-        Buffer<float> panel(kBlock * plan.bodies * step);
+        Buffer<float> panels((chunk_end - chunk_begin) * size);
+        const auto panel = [&](int64_t chunk) { return panels.get() + (chunk - chunk_begin) * size; };
         Groups groups(plan);
         for (int64_t block = 0; block < plan.blocks; ++block) {
             if (groups.select(block) == 0) continue;
-            Ahead ahead(plan, block, x);
-            for (int64_t chunk = chunk_begin; chunk < chunk_end; ++chunk) {
+            for (int64_t chunk = chunk_begin; chunk < chunk_end; ++chunk)
                 read_panel<V>(w, first_feature(plan, block), features_in(plan, block), chunk * lanes,
-                              panel.get());
-                float* to = out + chunk * lanes;
-                for (const Group& g : groups) {
-                    const float* p = panel.get() + (g.first * plan.bodies + g.body) * step;
+                              panel(chunk));
+            for (const Group& g : groups)
+                for (int64_t chunk = chunk_begin; chunk < chunk_end; ++chunk) {
+                    const float* p = panel(chunk) + (g.first * plan.bodies + g.body) * step;
+                    float* to = out + chunk * lanes;
                     int64_t i = 0;
-                    for (; i + V::rows <= g.count; i += V::rows) {
-                        ahead.fetch(V::rows);
+                    for (; i + V::rows <= g.count; i += V::rows)
                         project_tile<V, V::rows>(g.entries + i, g.frames(), x, plan.columns, p,
                                                  plan.bodies * step, to, stride);
-                    }
                     with_count<V::rows - 1>(g.count - i, [&]<int M>() {
                         project_tile<V, M>(g.entries + i, g.frames(), x, plan.columns, p, plan.bodies * step,
                                            to, stride);
                     });
                 }
-            }
         }
     });
 }
 
-// panel (columns, lanes) += outer products of the rows of `count` entries in one frame and of their units.
+// panel (columns, lanes) += outer products of `count` rows (stride apart) and of their clips' units.
 template <class V>
-inline void add_outer(const Entry* e, int64_t count, const float* x, int64_t frame, int64_t columns,
+inline void add_outer(const float* rows, int64_t stride, const int32_t* clip, int64_t count, int64_t columns,
                       const float* units, float* panel) {
     constexpr int64_t lanes = V::cols * V::width;
     int64_t c = 0;
     for (; c + V::rows <= columns; c += V::rows)
-        outer_tile<V, V::rows>(e, count, x + c, frame, columns, units, panel + c * lanes);
+        outer_tile<V, V::rows>(rows + c, stride, clip, count, units, panel + c * lanes);
     with_count<V::rows - 1>(columns - c, [&]<int M>() {
-        outer_tile<V, M>(e, count, x + c, frame, columns, units, panel + c * lanes);
+        outer_tile<V, M>(rows + c, stride, clip, count, units, panel + c * lanes);
     });
 }
 
@@ -76,26 +75,25 @@ void outer(const Plan& plan, const float* x, const float* g, int64_t clips, cons
             }
     });
     parallel_blocks(plan, [&](int64_t block_begin, int64_t block_end) {
-        Buffer<float> panel(kBlock * plan.bodies * step);
+        const int64_t slots = kBlock * plan.bodies;
+        Buffer<float> panels(chunks * slots * step);
+        Gathered rows(plan.columns);
         Groups groups(plan);
         for (int64_t block = block_begin; block < block_end; ++block) {
             groups.select(block);
-            Ahead ahead(plan, block, x);
-            for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-                const float* units = packed.get() + chunk * clips * lanes;
-                std::memset(panel.get(), 0, features_in(plan, block) * lanes * sizeof(float));
-                for (const Group& group : groups)
-                    for (int64_t f = 0; f < group.frames(); ++f) {
-                        float* p = panel.get() + ((group.first + f) * plan.bodies + group.body) * step;
-                        for (int64_t i = 0; i < group.count; i += kClips) {
-                            const int64_t n = min64(kClips, group.count - i);
-                            if (f == 0) ahead.fetch(n);
-                            add_outer<V>(group.entries + i, n, x, f, plan.columns, units, p);
-                        }
+            std::memset(panels.get(), 0, chunks * slots * step * sizeof(float));
+            for (int64_t slot = 0; slot < frames_in(plan, block) * plan.bodies; ++slot)
+                rows.for_parts(groups, slot / plan.bodies, slot % plan.bodies, x, [&](int64_t count) {
+                    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+                        float* panel = panels.get() + (chunk * slots + slot) * step;
+                        for (int64_t i = 0; i < count; i += kClips)
+                            add_outer<V>(rows.row(i), rows.stride, rows.clip(i), min64(kClips, count - i),
+                                         plan.columns, packed.get() + chunk * clips * lanes, panel);
                     }
+                });
+            for (int64_t chunk = 0; chunk < chunks; ++chunk)
                 write_panel<V>(w, first_feature(plan, block), features_in(plan, block), chunk * lanes,
-                               panel.get());
-            }
+                               panels.get() + chunk * slots * step);
         }
     });
 }

@@ -49,11 +49,11 @@ inline void project_tile(const Entry* e, int64_t frames, const float* x, int64_t
         for (int n = 0; n < N; ++n) add(acc[i][n], out + e[i].clip * out_stride + n * W);
 }
 
-// panel[c] += sum over entries e of x[row of e and frame][c] * g[e.clip], for M columns c from x on.
-// g (clips, N vectors); panel (M, N vectors).
+// panel[c] += sum over i of rows[i][c] * g[clip[i]], for M columns c. g (clips, N vectors); panel (M, N
+// vectors).
 template <class V, int M>
-inline void outer_tile(const Entry* e, int64_t count, const float* x, int64_t frame, int64_t columns,
-                       const float* g, float* panel) {
+inline void outer_tile(const float* rows, int64_t stride, const int32_t* clip, int64_t count, const float* g,
+                       float* panel) {
     constexpr int N = V::cols, W = V::width;
     V acc[M][N];
 #pragma GCC unroll 16
@@ -61,8 +61,8 @@ inline void outer_tile(const Entry* e, int64_t count, const float* x, int64_t fr
 #pragma GCC unroll 16
         for (int n = 0; n < N; ++n) acc[c][n] = V::set(0);
     for (int64_t i = 0; i < count; ++i) {
-        const float* row = x + (e[i].row + frame * e[i].bodies) * columns;
-        const float* unit = g + e[i].clip * int64_t{N * W};
+        const float* row = rows + i * stride;
+        const float* unit = g + clip[i] * int64_t{N * W};
         V b[N];
 #pragma GCC unroll 16
         for (int n = 0; n < N; ++n) b[n] = V::load(unit + n * W);

@@ -29,7 +29,7 @@ def _comma_list(metavar: str, convert: type) -> tyro.constructors.PrimitiveConst
     )
 
 
-PRESETS = {"quick": Settings(epochs=60, batch_size=128, lr=0.01), "report": Settings()}
+PRESETS = {"quick": Settings(epochs=100, batch_size=64, lr=0.01), "report": Settings()}
 
 _PRESET_HELP = "Epochs, batch size and rate where they are not given. " + "; ".join(
     f"{name}: {preset.epochs} epochs, batch {preset.batch_size}, rate {preset.lr:g}"
@@ -93,8 +93,11 @@ class Config:
     """CPU threads. Default: what torch takes. The bits of a result depend on it."""
     representations: bool = False
     """Also keep each run's representations of the test clips."""
+    resume: bool = False
+    """Go on in --out where a run was stopped: finished variants and seeds are kept, a training begun goes on from its
+    last saved epoch, to the same bits. Variants and seeds may be added; anything else that changed is refused."""
     out: Path | None = None
-    """Folder for results.json, report.md, scores and weights. Default: a new one under runs/."""
+    """Folder for report.html, results.json, report.md, scores and weights. Default: a new one under runs/."""
 
     def settings(self) -> Settings:
         """The hyper-parameters of this configuration, gaps filled by the preset.
@@ -122,6 +125,8 @@ class Config:
                 raise ConfigError(f"--{name} is {getattr(settings, name):g}, it must not be negative")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError(f"--seeds is {self.seeds}, it needs one or more different numbers")
+        if self.resume and self.out is None:
+            raise ConfigError("--resume needs --out, the folder of the run to go on with")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"--threads is {self.threads}, it must be above 0")
         return settings

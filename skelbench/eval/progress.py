@@ -83,7 +83,7 @@ class Terminal(Progress):
         self.console.print(report.terminal_table(results))
         for line in report.footnotes(results):
             self.console.print(line, markup=False)
-        self.console.print(f"\nReport: {folder / 'report.md'}\nEverything else: {folder}", markup=False)
+        self.console.print(f"\nReport: {folder / 'report.html'}\nEverything else: {folder}", markup=False)
 
     def close(self) -> None:
         """Give the terminal back (also after an error)."""

@@ -71,9 +71,9 @@ def headline(setting: Setting) -> list[str]:
 def score_line(score: Score) -> str:
     """One finished run in one line."""
     low, high = score.top1_interval
-    line = f"{score.variant:18} seed {score.seed}  top-1 {_percent(score.top1)} ({_percent(low)} to {_percent(high)})"
+    line = f"{score.variant:18} seed {score.seed}  top-1 {percent(score.top1)} ({percent(low)} to {percent(high)})"
     if score.knn1 is not None:
-        line += f"  kNN-1 {_percent(score.knn1)}"
+        line += f"  kNN-1 {percent(score.knn1)}"
     return f"{line}  {score.seconds:.0f} s"
 
 
@@ -89,11 +89,11 @@ def _cells(row: Variant, scores: Sequence[Score]) -> tuple[str, ...]:
     high = statistics.mean(score.top1_interval[1] for score in scores)
     return (
         row.key,
-        _spread([score.top1 for score in scores]),
-        f"{_percent(low)}-{_percent(high)}",
-        _spread([score.top5 for score in scores]),
-        _spread([score.mean_class for score in scores]),
-        _spread([score.knn1 for score in scores]),
+        spread([score.top1 for score in scores]),
+        f"{percent(low)}-{percent(high)}",
+        spread([score.top5 for score in scores]),
+        spread([score.mean_class for score in scores]),
+        spread([score.knn1 for score in scores]),
         f"{first.training_parameters / 1e6:.2f}",
         f"{first.macs / 1e6:.2f}",
         _median([item.train_clips_per_s for item in speed]),
@@ -116,7 +116,7 @@ def footnotes(results: Results) -> list[str]:
         "Published: the report, on NTU RGB+D X-View, with the released sampler; "
         "other data and other training than here.",
     ]
-    best = [f"{row.key} {_percent(max(values))}" for row in VARIANTS if (values := _best(results, row.key))]
+    best = [f"{row.key} {percent(max(values))}" for row in VARIANTS if (values := _best(results, row.key))]
     if best:
         lines.append(f"Best epoch chosen on the test split (optimistic, not a result): {', '.join(best)}.")
     if setting.settings["sampling"] == "conmlp60":
@@ -133,8 +133,8 @@ def _released(results: Results) -> list[str]:
             honest = statistics.mean(score.top1 for score in scores)
             lines.append(
                 f"  {row.key}: {scores[0].coverage} of {scores[0].n_train:,} training clips seen; "
-                f"the released code would print {_percent(released)} %, "
-                f"the whole test split gives {_percent(honest)} % ({100 * (released - honest):+.1f} points)."
+                f"the released code would print {percent(released)} %, "
+                f"the whole test split gives {percent(honest)} % ({100 * (released - honest):+.1f} points)."
             )
     return lines
 
@@ -191,17 +191,17 @@ def _best(results: Results, key: str) -> list[float]:
     return [score.best_on_test for score in results.of(key) if score.best_on_test is not None]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _spread(shares: Sequence[float | None]) -> str:
+def spread(shares: Sequence[float | None]) -> str:
     known = [share for share in shares if share is not None]
     if not known:
         return "-"
     if len(known) == 1:
-        return _percent(known[0])
-    return f"{_percent(statistics.mean(known))} ± {_percent(statistics.stdev(known))}"
+        return percent(known[0])
+    return f"{percent(statistics.mean(known))} ± {percent(statistics.stdev(known))}"
 
 
 def _median(values: Sequence[float | None]) -> str:

@@ -63,6 +63,8 @@ class Score:
     scores_sha256: str  #: of the test logits: equal for equal bits
     speed: Speed
     curves: list[Curve] = field(default_factory=list)
+    test_curve: list[tuple[int, float]] = field(default_factory=list)
+    """(epoch, test top-1) during the last stage: what best_on_test is the largest of."""
 
 
 @dataclass

@@ -17,14 +17,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
 
 from skelbench import data as clip_data
 from skelbench.data import Clips, Split
-from skelbench.eval import measure, metrics, report
+from skelbench.eval import exhibits, html, measure, metrics, report
 from skelbench.eval.config import Config, ConfigError
 from skelbench.eval.progress import Progress
 from skelbench.eval.results import Curve, Results, Score, Setting
+from skelbench.eval.resume import go_on
+from skelbench.training import weights
+from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.sampling import released_order
 from skelbench.training.task import EpochLog, Fitted, PackedDataset, Task
 from skelbench.variants import Variant, choose
@@ -49,7 +51,7 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
         raise ConfigError(f"--variants: {error}") from error
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    fabric = _fabric(config)
+    fabric = make_fabric(config)
     clips, split = _data(config)
     warnings = [*split.notes, *split.warnings]
     if settings.batch_size > len(split.train) and settings.sampling == "full":
@@ -60,19 +62,30 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
     folder = _folder(config, clips, split)
     setting = _setting(config, clips, split, variants, fabric, warnings, command)
     results = Results(setting)
+    path = folder / "results.json"
+    if config.resume and path.exists():
+        results = go_on(_stored(path), setting)
+    results.save(path)  # what was begun is known, should it be stopped before the first score
     progress.begin(setting, variants, folder)
     dataset = PackedDataset(clips, fabric.device)
     train, test = (torch.from_numpy(part).to(fabric.device) for part in (split.train, split.test))
     for variant in variants:
         for seed in config.seeds:
+            if any(score.seed == seed for score in results.of(variant.key)):
+                continue
             progress.variant(variant, seed)
-            task = Task(clips, dataset, train, test, settings, seed, fabric, progress.epoch)
+            checkpoint = Checkpoint(folder / "checkpoints" / f"{variant.key}-seed{seed}.safetensors")
+            task = Task(
+                clips, dataset, train, test, settings, seed, fabric, progress.epoch, checkpoint=checkpoint
+            )
             with _deterministic():
-                score = _score(variant, task, folder, keep_representations=config.representations)
+                score = _score(variant, task, folder, config, exhibit=not results.of(variant.key))
             results.scores.append(score)
-            results.save(folder / "results.json")
+            results.save(path)
+            checkpoint.discard()
             progress.score(score)
     report.write(results, folder / "report.md")
+    html.write(folder)
     progress.end(results, folder)
     return results
 
@@ -87,7 +100,8 @@ def _data(config: Config) -> tuple[Clips, Split]:
     return clips, split
 
 
-def _fabric(config: Config) -> Fabric:
+def make_fabric(config: Config) -> Fabric:
+    """Device and precision of a configuration; ConfigError where there is none such."""
     accelerator, _, index = config.device.partition(":")
     try:
         fabric = Fabric(
@@ -116,8 +130,10 @@ def _deterministic() -> Iterator[None]:
 
 def _folder(config: Config, clips: Clips, split: Split) -> Path:
     if config.out is not None:
-        if (config.out / "results.json").exists():
-            raise ConfigError(f"--out {config.out} already holds a run: name another folder, or move it away")
+        if (config.out / "results.json").exists() and not config.resume:
+            raise ConfigError(
+                f"--out {config.out} already holds a run: --resume goes on with it; or name another folder"
+            )
         folder = config.out
     else:
         now = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
@@ -131,7 +147,7 @@ def _folder(config: Config, clips: Clips, split: Split) -> Path:
     return folder
 
 
-def _score(variant: Variant, task: Task, folder: Path, keep_representations: bool) -> Score:
+def _score(variant: Variant, task: Task, folder: Path, config: Config, exhibit: bool) -> Score:
     """Train one variant with one seed; score it; write its test scores and weights."""
     began = time.perf_counter()
     measure.reset_peak(task.fabric.device)
@@ -140,7 +156,10 @@ def _score(variant: Variant, task: Task, folder: Path, keep_representations: boo
     train_label, label = task.clips.label[task.train.cpu()], task.clips.label[task.test.cpu()]
     correct = int((logits.argmax(1) == label).sum())
     stem = f"{variant.key}-seed{task.seed}"
-    _write_outputs(fitted, task, folder, stem, keep_representations)
+    _write_outputs(fitted, task, folder, stem, config.representations)
+    weights.save(fitted, variant, task, config.align, folder / "weights" / f"{stem}.safetensors")
+    if exhibit:
+        exhibits.write(task, fitted, folder / "exhibits" / f"{stem}.json")
     knn1 = None
     if fitted.train_representations is not None and fitted.test_representations is not None:
         knn1 = metrics.knn1(
@@ -168,6 +187,7 @@ def _score(variant: Variant, task: Task, folder: Path, keep_representations: boo
         scores_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
         speed=speed,
         curves=_curves(fitted.history),
+        test_curve=fitted.test_curve,
     )
 
 
@@ -187,8 +207,13 @@ def _write_outputs(fitted: Fitted, task: Task, folder: Path, stem: str, keep_rep
             names=names,
             representations=fitted.test_representations.numpy(),
         )
-    weights = {key: value.detach().contiguous().cpu() for key, value in fitted.inference.state_dict().items()}
-    save_file(weights, folder / "weights" / f"{stem}.safetensors")
+
+
+def _stored(path: Path) -> Results:
+    try:
+        return Results.load(path)
+    except ValueError as error:
+        raise ConfigError(f"--resume: {error}") from error
 
 
 def _curves(history: list[EpochLog]) -> list[Curve]:

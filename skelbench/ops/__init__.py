@@ -7,5 +7,6 @@ kernels (at start: the environment variable SKELBENCH_ISA).
 
 from skelbench.ops._library import built, isa_levels, use_isa
 from skelbench.ops.contrastive import contrastive_loss
+from skelbench.ops.wl import wl_subtrees, wl_subtrees_csr
 
-__all__ = ["built", "contrastive_loss", "isa_levels", "use_isa"]
+__all__ = ["built", "contrastive_loss", "isa_levels", "use_isa", "wl_subtrees", "wl_subtrees_csr"]

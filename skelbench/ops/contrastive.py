@@ -86,10 +86,18 @@ def contrastive_loss(
             self_offset=self_offset,
             reduction=reduction,
         )
+    tf32 = _tf32()
+    deterministic = torch.are_deterministic_algorithms_enabled()
     rows, _, count = torch.ops.skelbench.contrastive(
-        embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset
+        embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset, tf32, deterministic
     )
     return reference.reduce(rows, count > 0, reduction)
+
+
+@torch.compiler.assume_constant_result
+def _tf32() -> bool:
+    """Whether float32 products may be rounded to tf32; torch guards compiled graphs on this setting."""
+    return torch.get_float32_matmul_precision() != "highest"
 
 
 def _check(rows: Tensor, labels: Tensor, rows_name: str, labels_name: str) -> None:
@@ -134,6 +142,8 @@ def _fake(
     k1: float,
     k2: float,
     self_offset: int | None,
+    tf32: bool,
+    deterministic: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     n = embeddings.shape[0]
     dtype = torch.float64 if embeddings.dtype == torch.float64 else torch.float32
@@ -147,6 +157,7 @@ def _fake(
 def _fake_backward(
     grad: Tensor,
     lse: Tensor,
+    positives: Tensor,
     embeddings: Tensor,
     labels: Tensor,
     contrasts: Tensor | None,
@@ -155,6 +166,8 @@ def _fake_backward(
     k1: float,
     k2: float,
     self_offset: int | None,
+    tf32: bool,
+    deterministic: bool,
     need_embeddings: bool,
     need_contrasts: bool,
 ) -> tuple[Tensor, Tensor]:
@@ -169,16 +182,17 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tens
     embeddings, labels, contrasts, contrast_labels, *ctx.settings = inputs
     _, lse, count = output
     ctx.mark_non_differentiable(lse, count)
-    ctx.save_for_backward(embeddings, labels, contrasts, contrast_labels, lse)
+    ctx.save_for_backward(embeddings, labels, contrasts, contrast_labels, lse, count)
 
 
 def _backward(ctx: Any, grad: Tensor, _lse: Tensor, _count: Tensor) -> tuple[Tensor | None, ...]:
-    embeddings, labels, contrasts, contrast_labels, lse = ctx.saved_tensors
+    embeddings, labels, contrasts, contrast_labels, lse, count = ctx.saved_tensors
     need_z, need_c = ctx.needs_input_grad[0], contrasts is not None and ctx.needs_input_grad[2]
     grad_z, grad_c = torch.ops.skelbench.contrastive_backward(
-        grad, lse, embeddings, labels, contrasts, contrast_labels, *ctx.settings, need_z, need_c
+        grad, lse, count, embeddings, labels, contrasts, contrast_labels, *ctx.settings, need_z, need_c
     )
-    return grad_z if need_z else None, None, grad_c if need_c else None, None, None, None, None, None
+    rest = (None,) * (1 + len(ctx.settings))
+    return grad_z if need_z else None, None, grad_c if need_c else None, *rest
 
 
 if _library.built:

@@ -67,7 +67,8 @@ def packed_rows(clips: RaggedClips) -> Tensor:
 def ragged_linear(clips: RaggedClips, weight: Tensor, bias: Tensor) -> Tensor:
     """Exactly `linear(pad(clips), weight, bias)`, at a cost that follows the frames and bodies present.
 
-    float32 runs in the extension; other dtypes, and joints that need a gradient, as the padded computation.
+    float32 on the CPU runs in the extension; other dtypes and devices, and joints that need a gradient, run as
+    the padded computation.
 
     Args:
         clips: B clips.
@@ -79,8 +80,7 @@ def ragged_linear(clips: RaggedClips, weight: Tensor, bias: Tensor) -> Tensor:
 
     Raises:
         ValueError: shapes, dtypes or devices that do not fit.
-        ValueError or RuntimeError: a clip outside its packed or padded row (named; on CUDA, where nothing
-            may wait for the device, an assertion of the device).
+        ValueError or RuntimeError: a clip outside its packed or padded row (named).
     """
     _check_layer("ragged_linear", clips, weight, bias, weight.shape[-1], weight.shape[0])
     if not _compiled(clips, clips.joints):

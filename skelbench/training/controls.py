@@ -46,17 +46,19 @@ def raw_linear_probe(task: Task) -> Fitted:
     module = RaggedInput(task.shape.features, task.shape.classes).to(task.fabric.device)
     nn.init.zeros_(module.weight)
     rate = task.settings.probe_lr * PROBE_WIDTH / _mean_squared_norm(task.data, task.train)
-    label, best = task.data.label[task.test], [0.0]
+    label = task.data.label[task.test]
+    curve: list[tuple[int, float]] = []
 
     def after_epoch() -> None:
-        best.append(top1(in_batches(module, task.data.batch, task.test), label))
+        logits = in_batches(module, task.data.batch, task.test)
+        curve.append((len(curve) + 1, top1(logits, label)))
 
     history = fit_softmax(task, module, task.data.batch, rate, after_epoch)
     return Fitted(
         module,
         task.data.batch,
         in_batches(module, task.data.batch, task.test),
-        best_on_test=max(best),
+        test_curve=curve,
         training_parameters=count_parameters(module),
         coverage=len(task.train),
         history=history,

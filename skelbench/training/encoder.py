@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from skelbench.models.conmlp import Decoder, InputShape, ProjectionHead
 from skelbench.ops.augment import augment, draw
 from skelbench.ops.ragged import RaggedClips, packed_rows
+from skelbench.training.checkpoint import LoopState
 from skelbench.training.probe import linear_probe
 from skelbench.training.sampling import Sampler
+from skelbench.training.settings import Settings
 from skelbench.training.task import EpochLog, Fitted, Task, TrainingError, count_parameters, in_batches, top1
 
 LAST_LR = 1e-3  #: the cosine's end as a share of its start: ConMLP's lr_decay_rate 0.1, cubed
@@ -63,6 +65,7 @@ class _Trained:
     model: _Model
     sampler: Sampler
     history: list[EpochLog]
+    curve: list[tuple[int, float]]  #: (epoch, test top-1), where training looks at it
 
     def complete(self, fitted: Fitted) -> Fitted:
         """Add what training showed to the classifier made from it."""
@@ -75,11 +78,14 @@ class _Trained:
 
 
 def train_encoder(
-    task: Task, objective: Objective, after_epoch: Callable[[int, _Model], None] = lambda epoch, model: None
+    task: Task,
+    objective: Objective,
+    tested: Callable[[int, _Model], float | None] = lambda epoch, model: None,
 ) -> _Trained:
     """Train on the task's training clips; an epoch is one pass over them (one draw under `conmlp60`).
 
-    SGD with momentum and weight decay; cosine without restarts, stepped once an epoch.
+    SGD with momentum and weight decay; cosine without restarts, stepped once an epoch. Goes on from the task's
+    checkpoint where there is one.
     """
     settings, data, fabric = task.settings, task.data, task.fabric
     torch.manual_seed(task.seed)  # weights and dropout
@@ -96,8 +102,9 @@ def train_encoder(
     wrapped, wrapped_optimiser = fabric.setup(model, optimiser)
     contrast = objective.loss(**objective.loss_options) if objective.loss else nn.CrossEntropyLoss()
     sampler = Sampler(task.train, settings.batch_size, settings.sampling, task.shape.classes, generator)
-    history: list[EpochLog] = []
-    for epoch in range(1, settings.epochs + 1):
+    state = LoopState(model, optimiser, schedule, generator, sampler, fabric, history=[], curve=[])
+    finished = task.checkpoint.restore(state) if task.checkpoint else 0
+    for epoch in range(finished + 1, settings.epochs + 1):
         wrapped.train()
         began, total = time.perf_counter(), torch.zeros((), device=fabric.device)
         for indices in sampler.epoch():
@@ -117,7 +124,12 @@ def train_encoder(
             target = data.batch(indices.repeat(2)) if objective.reconstruct else None
             outputs, decoded = wrapped(views, target)
             labels = indices if objective.instance_labels else data.label[indices]
-            loss = contrast(outputs, labels.repeat(2))
+            try:
+                loss = contrast(outputs, labels.repeat(2))
+            except RuntimeError as error:
+                if bool(torch.isfinite(outputs).all()):
+                    raise
+                raise _diverged("nan", epoch, settings) from error
             if target is not None and decoded is not None:
                 loss = loss + F.mse_loss(decoded, target.joints[packed_rows(target)])
             wrapped_optimiser.zero_grad()
@@ -126,15 +138,23 @@ def train_encoder(
             total += loss.detach() * len(indices)
         mean_loss = float(total) / sampler.clips_per_epoch
         if not torch.isfinite(total):
-            raise TrainingError(f"the loss is {mean_loss} in epoch {epoch}: lower --lr (is {settings.lr:g})")
+            raise _diverged(f"{mean_loss}", epoch, settings)
         rate = sampler.clips_per_epoch / (time.perf_counter() - began)
-        history.append(
+        state.history.append(
             EpochLog("train", epoch, settings.epochs, mean_loss, float(schedule.get_last_lr()[0]), rate)
         )
-        task.on_epoch(history[-1])
         schedule.step()
-        after_epoch(epoch, model)
-    return _Trained(model, sampler, history)
+        if (accuracy := tested(epoch, model)) is not None:
+            state.curve.append((epoch, accuracy))
+        if task.checkpoint:
+            task.checkpoint.save(state, last=epoch == settings.epochs)
+        task.on_epoch(state.history[-1])
+        task.watch(epoch, model.encoder)
+    return _Trained(model, sampler, state.history, state.curve)
+
+
+def _diverged(loss: str, epoch: int, settings: Settings) -> TrainingError:
+    return TrainingError(f"the loss is {loss} in epoch {epoch}: lower --lr (is {settings.lr:g})")
 
 
 def contrastive_then_probe(task: Task, objective: Objective) -> Fitted:
@@ -151,12 +171,13 @@ def random_encoder_probe(task: Task, objective: Objective) -> Fitted:
 
 def cross_entropy(task: Task, objective: Objective) -> Fitted:
     """The encoder with a linear classifier, trained together on the class labels."""
-    best = [0.0]
 
-    def test(epoch: int, model: _Model) -> None:
-        if epoch % max(1, task.settings.epochs // TESTS_DURING_TRAINING) == 0:
-            logits = in_batches(_classifier(model.encoder, model.head), task.data.batch, task.test)
-            best.append(top1(logits, task.data.label[task.test]))
+    def test(epoch: int, model: _Model) -> float | None:
+        epochs = task.settings.epochs
+        if epoch % max(1, epochs // TESTS_DURING_TRAINING) and epoch < epochs:
+            return None
+        logits = in_batches(_classifier(model.encoder, model.head), task.data.batch, task.test)
+        return top1(logits, task.data.label[task.test])
 
     trained = train_encoder(task, objective, test)
     encoder, head = trained.model.encoder, trained.model.head
@@ -171,7 +192,7 @@ def cross_entropy(task: Task, objective: Objective) -> Fitted:
         logits,
         train,
         test_representations,
-        best_on_test=max(best),
+        test_curve=trained.curve,
     )
     return trained.complete(fitted)
 
@@ -185,11 +206,12 @@ def _probe(task: Task, encoder: nn.Module) -> Fitted:
     representations = representations.to(device)
     on_device, label = test.to(device), task.data.label[task.test]
     draws = task.generator()
-    best, released = [0.0], [0.0]
+    curve: list[tuple[int, float]] = []
+    released = [0.0]
 
     def after_epoch(layer: nn.Linear) -> None:
         with torch.inference_mode():
-            best.append(top1(layer(on_device), label))
+            curve.append((len(curve) + 1, top1(layer(on_device), label)))
             if task.settings.sampling == "conmlp60":
                 pool = min(task.shape.classes, len(task.test))
                 drawn = torch.randint(pool, (RELEASED_DRAW,), generator=draws).to(device)
@@ -204,7 +226,7 @@ def _probe(task: Task, encoder: nn.Module) -> Fitted:
         logits,
         train,
         test,
-        best_on_test=max(best),
+        test_curve=curve,
         released_score=max(released) if task.settings.sampling == "conmlp60" else None,
         training_parameters=count_parameters(encoder) + count_parameters(layer),
         history=history,

@@ -27,7 +27,7 @@ class Sampler:
         self.sampling = sampling
         self.pool = min(classes, len(indices))  # what the released code takes for the number of clips
         self.generator = generator
-        self._seen = torch.zeros(len(indices), dtype=torch.bool)
+        self.seen = torch.zeros(len(indices), dtype=torch.bool)
 
     @property
     def clips_per_epoch(self) -> int:
@@ -36,7 +36,7 @@ class Sampler:
     @property
     def coverage(self) -> int:
         """Distinct training clips drawn so far."""
-        return int(self._seen.sum())
+        return int(self.seen.sum())
 
     def epoch(self) -> Iterator[Tensor]:
         """The batches of one epoch, int64 clip indices on the device of `indices`."""
@@ -51,7 +51,7 @@ class Sampler:
             if len(batches) > 1 and len(batches[-1]) == 1:
                 batches = (*batches[:-2], torch.cat(batches[-2:]))
         for positions in batches:
-            self._seen[positions] = True
+            self.seen[positions] = True
             yield self.indices[positions.to(self.indices.device)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from skelbench.data.clips import Clips
 from skelbench.models.conmlp import InputShape
 from skelbench.ops.ragged import RaggedClips
 from skelbench.training.settings import Settings
+
+if TYPE_CHECKING:
+    from skelbench.training.checkpoint import Checkpoint
 
 
 class TrainingError(RuntimeError):
@@ -71,6 +74,9 @@ class Task:
     seed: int
     fabric: Fabric
     on_epoch: Callable[[EpochLog], None] = lambda log: None
+    watch: Callable[[int, nn.Module], None] = lambda epoch, encoder: None
+    """Shown the encoder after each epoch of its training; what it raises ends the training."""
+    checkpoint: Checkpoint | None = None  #: where the training of the encoder is kept and goes on from
 
     @property
     def shape(self) -> InputShape:
@@ -90,12 +96,18 @@ class Fitted:
     test_logits: Tensor  #: float32 (n_test, classes), the whole test split, last epoch
     train_representations: Tensor | None = None  #: float32 (n_train, width)
     test_representations: Tensor | None = None
-    best_on_test: float | None = None  #: best top-1 over epochs, chosen on the test split: not a result
+    test_curve: list[tuple[int, float]] = field(default_factory=list)
+    """(epoch, test top-1) while the classifier was trained; it is looked at, nothing is chosen by it."""
     released_score: float | None = None  #: only for `conmlp60`: the score the released code would print
     training_parameters: int = 0  #: all that training used, projection head and decoder included
     coverage: int = 0  #: distinct training clips seen
     train_clips_per_s: float | None = None
     history: list[EpochLog] = field(default_factory=list)
+
+    @property
+    def best_on_test(self) -> float | None:
+        """Best top-1 of `test_curve`: chosen on the test split, not a result."""
+        return max(share for _, share in self.test_curve) if self.test_curve else None
 
 
 def in_batches(module: nn.Module, batch: Callable[[Tensor], Any], indices: Tensor, size: int = 512) -> Tensor:

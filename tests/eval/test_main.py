@@ -40,7 +40,7 @@ def test_a_run_writes_what_it_says(folder, tmp_path, monkeypatch, capsys):
         (key, seed) for key in ("conmlp-supcon", "conmlp-ce", "majority") for seed in (0, 1)
     ]
     printed = capsys.readouterr().out
-    assert str(out / "report.md").replace("\n", "") in printed.replace("\n", "")
+    assert str(out / "report.html") in printed.replace("\n", "")
     for score in results.scores:
         assert score.n_test == results.setting.n_test == 24
         stored = np.load(out / "scores" / f"{score.variant}-seed{score.seed}.npz")

@@ -86,7 +86,7 @@ def test_opcheck(rectangular):
     z, labels = sample(20, 6, 4)
     z.requires_grad_()
     c = (z.detach().clone().requires_grad_(), labels) if rectangular else (None, None)
-    torch.library.opcheck(torch.ops.skelbench.contrastive, (z, labels, *c, 0.1, 2.0, 1.0, 0))
+    torch.library.opcheck(torch.ops.skelbench.contrastive, (z, labels, *c, 0.1, 2.0, 1.0, 0, False, False))
 
 
 def test_compiles_without_graph_breaks():

@@ -59,9 +59,10 @@ def test_the_released_sampler_is_scored_both_ways(tiny_clips):
     assert len(fitted.test_logits) == 24
 
 
-def test_a_loss_that_is_not_finite_stops_training_with_advice(tiny_clips):
-    (row,) = choose(["conmlp-recon"])
-    settings = Settings(epochs=30, batch_size=16, lr=1e12, probe_epochs=5)
+@pytest.mark.parametrize("key", ["conmlp-supcon", "conmlp-recon", "conmlp-ce"])
+def test_a_loss_that_is_not_finite_stops_training_with_advice(key, tiny_clips):
+    (row,) = choose([key])
+    settings = Settings(epochs=30, batch_size=16, lr=1e30, probe_epochs=5)
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch \d+: lower --lr"):
         row.fit(task_of(tiny_clips, settings))
 

@@ -1,0 +1,45 @@
+// What every device checks of a call of the contrastive op; the Python face checks the same with names and
+// shapes.
+#pragma once
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+#include <torch/headeronly/util/Exception.h>
+
+#include <cmath>
+#include <limits>
+#include <optional>
+
+namespace skelbench::contrastive {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using MaybeTensor = std::optional<Tensor>;
+
+inline void check(const Tensor& z, const Tensor& labels, const MaybeTensor& c, const MaybeTensor& c_labels,
+                  double temperature, double k1, double k2, std::optional<int64_t> self_offset) {
+    const auto rows = [](const Tensor& x, const Tensor& y, const char* name) {
+        STD_TORCH_CHECK(x.dim() == 2 && x.size(1) > 0, name, " must be (rows, D) with D > 0");
+        STD_TORCH_CHECK(x.size(0) < std::numeric_limits<int32_t>::max() - 4096, name, " has too many rows");
+        STD_TORCH_CHECK(y.dim() == 1 && y.size(0) == x.size(0) && y.scalar_type() == ScalarType::Long,
+                        "labels of ", name, " must be int64, one per row");
+    };
+    rows(z, labels, "embeddings");
+    const ScalarType dtype = z.scalar_type();
+    STD_TORCH_CHECK(dtype == ScalarType::Float || dtype == ScalarType::Double ||
+                        dtype == ScalarType::BFloat16 || dtype == ScalarType::Half,
+                    "embeddings must be float32, float64, bfloat16 or float16");
+    STD_TORCH_CHECK(temperature > 0 && std::isfinite(temperature),
+                    "temperature must be positive: ", temperature);
+    STD_TORCH_CHECK(k1 >= 0 && k2 >= 0 && std::isfinite(k1) && std::isfinite(k2),
+                    "k1 and k2 must not be negative: ", k1, ", ", k2);
+    STD_TORCH_CHECK(c.has_value() == c_labels.has_value(), "contrasts and contrast_labels go together");
+    if (c) {
+        rows(*c, *c_labels, "contrasts");
+        STD_TORCH_CHECK(c->size(1) == z.size(1) && c->scalar_type() == z.scalar_type(),
+                        "contrasts must have the width and dtype of embeddings");
+        STD_TORCH_CHECK(!self_offset || (*self_offset >= 0 && *self_offset + z.size(0) <= c->size(0)),
+                        "self_offset must lie in [0, M - N]");
+    }
+}
+
+}  // namespace skelbench::contrastive

@@ -1,0 +1,108 @@
+// Rooted subtrees on the CPU, over vectors of 64-bit words in the compiler's notation: it knows how each ISA
+// level multiplies them.
+//
+// Two shapes of work. Many graphs: a block of them is laid out node by node, so that one vector advances one
+// node of kLanes graphs, and its neighbours lie at addresses that all lanes share. Few graphs (a batch of
+// arbitrary graphs is one, of many components): threads share out the nodes, and a depth is finished before
+// the next begins.
+#include "wl/hash.h"
+#include "wl/kernels.h"
+
+namespace skelbench::SKELBENCH_ISA {
+namespace wl_cpu {
+
+using wl::Problem;
+
+#if defined(__AVX512F__)
+constexpr int64_t kLanes = 8;
+#elif defined(__AVX2__)
+constexpr int64_t kLanes = 4;
+#else
+constexpr int64_t kLanes = 2;
+#endif
+typedef uint64_t Words __attribute__((vector_size(kLanes * sizeof(uint64_t)), aligned(sizeof(uint64_t))));
+
+// Graphs first .. first + count, count <= kLanes; scratch holds two layers. Lanes without a graph repeat the
+// last one and are not written.
+inline void block(const Problem& p, int64_t first, int64_t count, Words* scratch) {
+    const int64_t layer = p.nodes, graph = (p.iterations + 1) * p.nodes;
+    const int64_t* labels[kLanes];
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+        labels[lane] = p.labels + (first + (lane < count ? lane : count - 1)) * layer;
+    }
+    Words *now = scratch, *next = scratch + layer;
+    for (int64_t v = 0; v < p.nodes; ++v) {
+        Words label;
+        for (int64_t lane = 0; lane < kLanes; ++lane) label[lane] = static_cast<uint64_t>(labels[lane][v]);
+        now[v] = wl::leaf<Words>(label, p.mask);
+    }
+    for (int64_t depth = 0;; ++depth) {
+        for (int64_t lane = 0; lane < count; ++lane) {
+            int64_t* to = p.tokens + (first + lane) * graph + depth * layer;
+            const uint64_t* from = reinterpret_cast<const uint64_t*>(now) + lane;
+            for (int64_t v = 0; v < p.nodes; ++v) to[v] = static_cast<int64_t>(from[v * kLanes]);
+        }
+        if (depth == p.iterations) return;
+        for (int64_t v = 0; v < p.nodes; ++v) {
+            Words sum = {};
+            for (int64_t e = p.indptr[v]; e < p.indptr[v + 1]; ++e) sum += now[p.indices[e]];
+            next[v] = wl::grow<Words>(now[v], sum, p.mask);
+        }
+        Words* const swap = now;
+        now = next;
+        next = swap;
+    }
+}
+
+inline void many_graphs(const Problem& p) {
+    const int64_t blocks = (p.graphs + kLanes - 1) / kLanes;
+    const int64_t grain = 1 + 16384 / (p.nodes * kLanes + 1);
+    parallel_for(blocks, grain, [&p](int64_t begin, int64_t end) {
+        uint64_t* const scratch = new uint64_t[2 * p.nodes * kLanes];
+        for (int64_t b = begin; b < end; ++b) {
+            const int64_t first = b * kLanes, left = p.graphs - first;
+            block(p, first, left < kLanes ? left : kLanes, reinterpret_cast<Words*>(scratch));
+        }
+        delete[] scratch;
+    });
+}
+
+inline void few_graphs(const Problem& p) {
+    constexpr int64_t kGrain = 4096;
+    for (int64_t g = 0; g < p.graphs; ++g) {
+        const int64_t* const labels = p.labels + g * p.nodes;
+        int64_t* tokens = p.tokens + g * (p.iterations + 1) * p.nodes;
+        parallel_for(p.nodes, kGrain, [&](int64_t begin, int64_t end) {
+            for (int64_t v = begin; v < end; ++v) {
+                tokens[v] =
+                    static_cast<int64_t>(wl::leaf<uint64_t>(static_cast<uint64_t>(labels[v]), p.mask));
+            }
+        });
+        for (int64_t depth = 0; depth < p.iterations; ++depth, tokens += p.nodes) {
+            parallel_for(p.nodes, kGrain, [&](int64_t begin, int64_t end) {
+                for (int64_t v = begin; v < end; ++v) {
+                    uint64_t sum = 0;
+                    for (int64_t e = p.indptr[v]; e < p.indptr[v + 1]; ++e) {
+                        sum += static_cast<uint64_t>(tokens[p.indices[e]]);
+                    }
+                    const uint64_t own = static_cast<uint64_t>(tokens[v]);
+                    tokens[p.nodes + v] = static_cast<int64_t>(wl::grow<uint64_t>(own, sum, p.mask));
+                }
+            });
+        }
+    }
+}
+
+inline void subtrees(const Problem& p) {
+    if (p.graphs < kLanes) {
+        few_graphs(p);
+    } else {
+        many_graphs(p);
+    }
+}
+
+}  // namespace wl_cpu
+
+constexpr wl::Kernels wl_kernels{.subtrees = wl_cpu::subtrees};
+
+}  // namespace skelbench::SKELBENCH_ISA

@@ -1,0 +1,166 @@
+"""What may be said from the scores of a run: spread over seeds, and paired comparisons on the same test clips.
+
+Two variants are compared clip by clip. For every clip, count over the seeds how often each variant is right; the
+clips on which A is right more often are its wins, those on which B is are its losses. Under the hypothesis that
+neither is better a win is as likely as a loss, so p is the exact two-sided binomial probability. With one seed this
+is McNemar's exact test (McNemar 1947). All pairs of a table are corrected together by Holm's method (Holm 1979).
+The test speaks of new clips like these, for the models as trained: clips of one subject are not independent.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import scipy.stats
+from numpy.typing import NDArray
+
+from skelbench.eval.results import Results
+
+SIGNIFICANT = 0.05
+NORMAL_95 = 1.959964
+
+
+@dataclass(frozen=True, eq=False)
+class TestScores:
+    """The stored logits of one variant with one seed: `scores/VARIANT-seedS.npz`."""
+
+    names: NDArray[np.str_]  #: (n,) clip names
+    logits: NDArray[np.float32]  #: (n, classes)
+    label: NDArray[np.int64]  #: (n,)
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Class of the largest logit, int64 (n,)."""
+        return self.logits.argmax(1)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether that is the label, bool (n,)."""
+        return self.predicted == self.label
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variant `first` against `second` on the same clips; differences in shares, first minus second."""
+
+    first: str
+    second: str
+    difference: float
+    interval: tuple[float, float]  #: 95 %, normal approximation of the mean over clips
+    wins: int  #: clips on which `first` is right more often
+    losses: int
+    p: float  #: exact, two-sided
+    p_holm: float  #: corrected for all pairs of the table
+
+    @property
+    def verdict(self) -> str:
+        """first, second, or nothing where the difference may be chance."""
+        if self.p_holm >= SIGNIFICANT:
+            return ""
+        return self.first if self.wins > self.losses else self.second
+
+
+def mean_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample deviation (n - 1); None for the deviation of one value."""
+    return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def load_scores(folder: Path, variant: str, seed: int) -> TestScores:
+    """The stored test scores of a finished run.
+
+    Raises:
+        ValueError: the file is missing or is not one; the message names it.
+    """
+    path = folder / "scores" / f"{variant}-seed{seed}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return TestScores(stored["names"], stored["scores"], stored["label"].astype(np.int64))
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as test scores: {error}") from error
+
+
+def load_all(results: Results, folder: Path) -> dict[str, dict[int, TestScores]]:
+    """Test scores by variant and seed, in the order of the results."""
+    found: dict[str, dict[int, TestScores]] = {}
+    for score in results.scores:
+        found.setdefault(score.variant, {})[score.seed] = load_scores(folder, score.variant, score.seed)
+    return found
+
+
+def paired(first: Sequence[TestScores], second: Sequence[TestScores]) -> tuple[NDArray[np.int64], int]:
+    """Per clip, how many more seeds of `first` than of `second` are right, and the number of seeds.
+
+    The seeds of both come in pairs; clips are matched by name.
+
+    Raises:
+        ValueError: other test clips, or another number of seeds.
+    """
+    if len(first) != len(second) or not first:
+        raise ValueError(f"{len(first)} and {len(second)} seeds cannot be paired")
+    names = np.sort(first[0].names)
+    total = np.zeros(len(names), dtype=np.int64)
+    for sign, side in ((1, first), (-1, second)):
+        for scores in side:
+            order = np.argsort(scores.names)
+            if not np.array_equal(scores.names[order], names):
+                raise ValueError("the test clips differ: only scores of the same clips can be paired")
+            total += sign * scores.right[order]
+    return total, len(first)
+
+
+def compare(
+    name_first: str, first: Sequence[TestScores], name_second: str, second: Sequence[TestScores]
+) -> Comparison:
+    """One pair, with the uncorrected p in both places."""
+    lead, seeds = paired(first, second)
+    wins, losses = int((lead > 0).sum()), int((lead < 0).sum())
+    p = float(scipy.stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    share = lead / seeds
+    half = NORMAL_95 * float(share.std(ddof=1)) / math.sqrt(len(share)) if len(share) > 1 else math.inf
+    mean = float(share.mean())
+    return Comparison(name_first, name_second, mean, (mean - half, mean + half), wins, losses, p, p)
+
+
+def compare_all(scores: Mapping[str, Mapping[int, TestScores]]) -> list[Comparison]:
+    """Every pair of variants over the seeds that both have, Holm-corrected together; pairs without one are left out.
+
+    Raises:
+        ValueError: the clips differ.
+    """
+    found = []
+    for a, b in combinations(scores, 2):
+        common = sorted(scores[a].keys() & scores[b].keys())
+        if common:
+            found.append(
+                compare(a, [scores[a][seed] for seed in common], b, [scores[b][seed] for seed in common])
+            )
+    return holm(found)
+
+
+def holm(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The same comparisons with `p_holm` corrected for their number: p of rank r times (m - r), never decreasing."""
+    order = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p)
+    corrected, reached = [0.0] * len(comparisons), 0.0
+    for rank, index in enumerate(order):
+        reached = max(reached, min(1.0, (len(comparisons) - rank) * comparisons[index].p))
+        corrected[index] = reached
+    return [
+        Comparison(c.first, c.second, c.difference, c.interval, c.wins, c.losses, c.p, adjusted)
+        for c, adjusted in zip(comparisons, corrected, strict=True)
+    ]
+
+
+def confusion(scores: Sequence[TestScores], classes: int) -> NDArray[np.int64]:
+    """Counts (true class, predicted class), summed over seeds, int64 (classes, classes)."""
+    total = np.zeros((classes, classes), dtype=np.int64)
+    for run in scores:
+        total += np.bincount(run.label * classes + run.predicted, minlength=classes**2).reshape(
+            classes, classes
+        )
+    return total

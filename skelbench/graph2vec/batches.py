@@ -1,0 +1,85 @@
+"""Node labels of a batch of clips, made when they are asked for, so that the poses can be varied in training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skelbench.graph2vec.graphs import previous_rows, window_rows, window_topology
+from skelbench.graph2vec.poses import ABSENT, LabelKind, Poses, features, quantise
+
+# Labellings and shear were chosen on NW-UCLA: trained on camera 1, scored on camera 2 (README.md).
+CHOSEN_LABELLINGS: tuple[tuple[LabelKind, float], ...] = (
+    ("position", 1.0),
+    ("position", 2.0),
+    ("motion", 0.3),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelBatches:
+    """The graphs of N clips under K labellings, for `models.wl_bag.WLBagGRU`.
+
+    labellings: K pairs of label and bin size, as in `skeleton_graphs`.
+    shear: off-diagonals of a random shear per clip are U(-shear, shear) in training batches; 0 for none.
+    scale: standard deviation of the logarithm of a random scale per clip, in training batches.
+    noise: standard deviation, in mean bone lengths, of noise on every coordinate of every frame, in training batches.
+    """
+
+    poses: Poses
+    clips: Tensor  #: int64 (N,), which of the poses' clips, in order
+    labellings: tuple[tuple[LabelKind, float], ...] = CHOSEN_LABELLINGS
+    windows: int = 20
+    window: int = 5
+    shear: float = 0.2
+    scale: float = 0.0
+    noise: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def edges(self) -> Tensor:
+        """Topology of all graphs, int64 (E, 2)."""
+        return window_topology(self.poses.skeleton, self.window, self.poses.bodies)
+
+    @property
+    def nodes(self) -> int:
+        """Nodes V of a graph."""
+        return self.window * self.poses.bodies * self.poses.joints
+
+    def batch(self, indices: Tensor, training: bool) -> Tensor:
+        """Labels of clips `indices` (of 0..N-1): int64 (B, windows, K, V)."""
+        poses, clips = self.poses, self.clips[indices]
+        frames = poses.frames[clips]
+        first = frames.cumsum(0) - frames
+        owner = torch.repeat_interleave(torch.arange(len(clips)), frames)
+        rows = poses.first[clips][owner] + torch.arange(len(owner)) - first[owner]
+        position = poses.position[rows]
+        if training:
+            position = self._vary(position, owner, len(clips))
+        previous = position[previous_rows(first, frames)]
+        labels = torch.stack(
+            [
+                quantise(features(position, previous, poses.skeleton, kind), size)
+                for kind, size in self.labellings
+            ],
+            dim=1,
+        )
+        labels = labels.masked_fill(~poses.present[clips][owner][:, None, :, None], ABSENT).flatten(2)
+        picked = labels[
+            window_rows(first, frames, self.windows, self.window)
+        ]  # (B, W, window, K, bodies * J)
+        return picked.transpose(2, 3).flatten(3)
+
+    def _vary(self, position: Tensor, owner: Tensor, clips: int) -> Tensor:
+        if self.shear > 0 or self.scale > 0:
+            matrix = torch.empty(clips, 3, 3).uniform_(-self.shear, self.shear)
+            matrix.diagonal(dim1=1, dim2=2).fill_(1)
+            matrix *= torch.exp(torch.randn(clips, 1, 1) * self.scale)
+            position = torch.einsum("rbjc,rcd->rbjd", position, matrix[owner])
+        if self.noise > 0:
+            position = position + torch.randn_like(position) * self.noise
+        return position

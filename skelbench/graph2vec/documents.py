@@ -1,0 +1,238 @@
+"""Graphs -> documents: the rooted subtrees of a graph are its words; gensim reads them from one text file.
+
+gensim's fast feed cuts the file into one piece per worker by bytes, but stops a worker by words. The pieces
+meet exactly only if all documents have the same length and all words the same width, so that is how the file is
+written: a word is a fixed number of hexadecimal digits, and whatever is no word (too rare, unknown, the padding
+of a shorter document) is written as the word of zeros, which is in no vocabulary and which gensim passes over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skelbench.data.clips import IntArray
+from skelbench.graph2vec.graphs import SkeletonGraphs
+from skelbench.graph2vec.poses import ABSENT
+from skelbench.ops.wl import wl_subtrees
+
+NO_TOKEN = np.int64(
+    np.iinfo(np.int64).min
+)  #: marks places without a word; one token of 2^64 is given up for it
+
+_CHUNK = 8192  #: documents in memory at a time
+
+Tokens = NDArray[np.int64]
+
+
+class Documents(Protocol):
+    """N documents of at most `length` tokens, in an order that does not change."""
+
+    @property
+    def length(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def chunks(self) -> Iterator[Tokens]:
+        """Consecutive documents, int64 (n, length); NO_TOKEN where there is no word."""
+        ...
+
+    def take(self, indices: IntArray) -> Documents:
+        """The documents named by `indices`, in that order."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class SkeletonDocuments:
+    """The subtrees of every node of every graph, depth by depth, computed as they are read."""
+
+    graphs: SkeletonGraphs
+    iterations: int
+    indices: IntArray | None = None  #: the graphs that are meant; None: all
+
+    @property
+    def length(self) -> int:
+        return (self.iterations + 1) * self.graphs.nodes
+
+    def __len__(self) -> int:
+        return len(self.graphs) if self.indices is None else len(self.indices)
+
+    def take(self, indices: IntArray) -> SkeletonDocuments:
+        return replace(self, indices=indices if self.indices is None else self.indices[indices])
+
+    def chunks(self) -> Iterator[Tokens]:
+        for begin in range(0, len(self), _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            labels = self.graphs.labels(part if self.indices is None else self.indices[part])
+            tokens = wl_subtrees(labels, self.graphs.edges, self.iterations)
+            absent = labels == ABSENT
+            if absent.any():
+                tokens.masked_fill_(absent[:, None], int(NO_TOKEN))
+            yield tokens.flatten(1).numpy()
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words kept, by ascending token, and how often each occurs in the training documents."""
+
+    tokens: Tokens  #: (n,), ascending
+    counts: NDArray[np.int64]  #: (n,)
+    distinct: int  #: words seen before the rare ones were dropped
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def width(self) -> int:
+        """Hexadecimal digits of a word in the corpus file."""
+        return len(f"{len(self):x}")
+
+    def words(self) -> list[str]:
+        """The words as the corpus file spells them, in the order of `tokens`; 0 is kept for no word."""
+        return [f"{index:0{self.width}x}" for index in range(1, len(self) + 1)]
+
+    @cached_property
+    def _slots(self) -> NDArray[np.int32]:
+        """Hash table with linear probing, a power of two and at least twice as long as there are words: 1-based
+        indices of words, 0 where empty. Tokens are hashes already, so their low bits say where to begin."""
+        slots = np.zeros(1 << (2 * len(self)).bit_length(), dtype=np.int32)
+        waiting = np.arange(1, len(self) + 1, dtype=np.int32)
+        place = self.tokens & (len(slots) - 1)
+        while len(waiting):
+            empty = slots[place] == 0
+            slots[place[empty]] = waiting[empty]  # of several words for one place the last stays
+            left = slots[place] != waiting
+            waiting, place = waiting[left], (place[left] + 1) & (len(slots) - 1)
+        return slots
+
+    def index(self, tokens: Tokens) -> NDArray[np.int32]:
+        """1-based index of each token, 0 for one that is no word; same shape."""
+        flat, mask = tokens.ravel(), len(self._slots) - 1
+        found = np.zeros(len(flat), dtype=np.int32)
+        asked = np.arange(len(flat))
+        place = flat & mask
+        while len(asked):
+            word = self._slots[place]
+            hit = (word > 0) & (self.tokens[word - 1] == flat[asked])
+            found[asked[hit]] = word[hit]
+            on = (word > 0) & ~hit
+            asked, place = asked[on], (place[on] + 1) & mask
+        return found.reshape(tokens.shape)
+
+
+def build_vocabulary(documents: Documents, min_count: int) -> Vocabulary:
+    """Count all tokens of the documents and keep those that occur at least `min_count` times.
+
+    Raises ValueError where none does.
+    """
+    tokens, counts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    waiting: list[tuple[Tokens, NDArray[np.int64]]] = []
+    held = 0
+    for chunk in documents.chunks():
+        found = np.unique(chunk, return_counts=True)
+        waiting.append(found)
+        held += len(found[0])
+        if held > max(len(tokens), 1 << 22):
+            tokens, counts = _merge([(tokens, counts), *waiting])
+            waiting, held = [], 0
+    tokens, counts = _merge([(tokens, counts), *waiting])
+    word = tokens != NO_TOKEN
+    tokens, counts = tokens[word], counts[word]
+    keep = counts >= min_count
+    if not keep.any():
+        raise ValueError(
+            f"min_count={min_count}: none of the {len(tokens)} distinct subtrees of {len(documents)} graphs occurs that"
+            f" often (at most {counts.max(initial=0)} times); lower min_count or use larger bins"
+        )
+    return Vocabulary(tokens[keep], counts[keep], len(tokens))
+
+
+def _merge(parts: Sequence[tuple[Tokens, NDArray[np.int64]]]) -> tuple[Tokens, NDArray[np.int64]]:
+    """One count of tokens from several, each in ascending order (which the stable sort makes use of)."""
+    tokens = np.concatenate([part[0] for part in parts])
+    counts = np.concatenate([part[1] for part in parts])
+    order = np.argsort(tokens, kind="stable")
+    tokens, counts = tokens[order], counts[order]
+    del order
+    first = np.flatnonzero(np.concatenate([[True], tokens[1:] != tokens[:-1]]))
+    return tokens[first], np.add.reduceat(counts, first)
+
+
+def distinct(documents: Documents) -> tuple[IntArray, IntArray]:
+    """(first, which): one document of each content in an order that only the contents decide, and for each document the
+    place of its content in that order."""
+    seen: dict[bytes, int] = {}
+    contents: list[bytes] = []
+    for chunk in documents.chunks():
+        for document in chunk:
+            content = blake2b(document, digest_size=16).digest()
+            seen.setdefault(content, len(contents))
+            contents.append(content)
+    place = {content: position for position, content in enumerate(sorted(seen))}
+    first = np.array([seen[content] for content in place], dtype=np.int64)
+    return first, np.array([place[content] for content in contents], dtype=np.int64)
+
+
+def write_corpus(
+    documents: Documents,
+    vocabulary: Vocabulary,
+    path: Path,
+    *,
+    multiple_of: int = 1,
+    on_documents: Callable[[int], Any] | None = None,
+) -> int:
+    """Write one line a document, all of one length; return the number of lines.
+
+    Lines without a word are added until their number is a multiple of `multiple_of` (the workers), so that equal shares
+    of the file are whole documents. `on_documents(n)` hears how many have been written so far.
+    """
+    width = vocabulary.width
+    digits = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+    written = 0
+    with path.open("wb") as file:
+        for chunk in documents.chunks():
+            index = vocabulary.index(chunk)
+            text = np.full((*chunk.shape, width + 1), ord(" "), dtype=np.uint8)
+            for digit in range(width):
+                text[..., width - 1 - digit] = digits[(index >> (4 * digit)) & 15]
+            text[:, -1, width] = ord("\n")
+            file.write(text.tobytes())
+            written += len(chunk)
+            if on_documents is not None:
+                on_documents(written)
+        padding = -written % multiple_of
+        blank = (" ".join(["0" * width] * documents.length) + "\n").encode()
+        file.write(blank * padding)
+    return written + padding
+
+
+@dataclass(frozen=True, eq=False)
+class ListedDocuments:
+    """Documents of different lengths, held in memory."""
+
+    tokens: Sequence[Tokens]
+
+    @property
+    def length(self) -> int:
+        return max(len(document) for document in self.tokens)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def take(self, indices: IntArray) -> ListedDocuments:
+        return ListedDocuments([self.tokens[index] for index in indices])
+
+    def chunks(self) -> Iterator[Tokens]:
+        for begin in range(0, len(self), _CHUNK):
+            part = self.tokens[begin : begin + _CHUNK]
+            block = np.full((len(part), self.length), NO_TOKEN)
+            for row, document in zip(block, part, strict=True):
+                row[: len(document)] = document
+            yield block

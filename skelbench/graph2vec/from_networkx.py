@@ -1,0 +1,61 @@
+"""networkx graphs -> documents, for use of the embedding on graphs that are not skeletons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+
+from skelbench.graph2vec.documents import ListedDocuments
+from skelbench.ops.wl import wl_subtrees_csr
+
+
+def networkx_documents(graphs: Sequence[Any], iterations: int, attribute: str) -> ListedDocuments:
+    """The rooted subtrees of each undirected networkx graph.
+
+    A node's initial label is `str()` of its attribute `attribute`, or its degree where no node of any graph has that
+    attribute. Parallel edges cannot be; a loop makes a node its own neighbour, once.
+
+    Raises ValueError, naming the graph, for one without nodes, for directed graphs and multigraphs, and for a node that
+    lacks the attribute where others have it.
+    """
+    if len(graphs) == 0:
+        raise ValueError("no graphs given; pass at least one")
+    named = any(attribute in data for graph in graphs for _, data in graph.nodes(data=True))
+    labels: list[int] = []
+    degrees: list[int] = []
+    neighbours: list[int] = []
+    sizes: list[int] = []
+    for number, graph in enumerate(graphs):
+        if graph.is_directed() or graph.is_multigraph():
+            raise ValueError(
+                f"graph {number}: expected an undirected graph without parallel edges, got {graph}"
+            )
+        if len(graph) == 0:
+            raise ValueError(f"graph {number} has no nodes; leave it out")
+        first = len(labels)
+        place = {node: first + i for i, node in enumerate(graph)}
+        for node, data in graph.nodes(data=True):
+            if named and attribute not in data:
+                raise ValueError(
+                    f"graph {number}, node {node!r}: no attribute {attribute!r}, which other nodes have"
+                )
+            labels.append(_label(str(data[attribute])) if named else graph.degree(node))
+            degrees.append(len(graph.adj[node]))
+            neighbours.extend(place[other] for other in graph.adj[node])
+        sizes.append(len(graph))
+    indptr = np.concatenate([[0], np.cumsum(degrees)]).astype(np.int64)
+    tokens = wl_subtrees_csr(
+        torch.tensor(labels, dtype=torch.int64),
+        torch.from_numpy(indptr),
+        torch.tensor(neighbours, dtype=torch.int64),
+        iterations,
+    ).numpy()
+    return ListedDocuments([part.flatten() for part in np.split(tokens, np.cumsum(sizes)[:-1], axis=1)])
+
+
+def _label(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)

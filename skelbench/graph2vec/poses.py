@@ -1,0 +1,155 @@
+"""Node features of a skeleton graph: poses freed of where the body stands and how large it is, then quantised.
+
+A skeleton's edges never change, so its graphs differ only in what their nodes are called. A node's initial label is its
+joint and a bin of one of these, per frame:
+
+- `position`: the joint relative to the root joint of the same frame; the root itself relative to where the first body's
+  root was in the clip's first frame. In mean bone lengths of the body.
+- `bone`: the unit vector from the joint's parent to the joint; the root's is zero.
+- `motion`: the joint's displacement since the previous frame, zero in the first; in mean bone lengths.
+- `degree`: the number of neighbours of the node and nothing of the pose. A control: every graph is the same graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skelbench.data.clips import Clips, DataError, Dropped, IntArray, Skeleton
+
+LabelKind = Literal["position", "bone", "motion", "degree"]
+LABEL_KINDS: tuple[str, ...] = get_args(LabelKind)
+TwoPerson = Literal["drop", "disjoint"]
+ABSENT = -1  #: label of a node whose body is not in the clip; it has no token
+BIN_LIMIT = 511  #: bins run from -511 to 511 on each axis; what lies further out counts as the last bin
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """Frames of N clips with one coordinate system per body, on the CPU.
+
+    `position` float32 (R, B, J, 3) holds all frames of clip i at rows `first[i] : first[i] + frames[i]`; bodies that a
+    clip lacks have `present` False and zeros.
+    """
+
+    position: Tensor  #: float32 (R, B, J, 3), see the module's text
+    first: Tensor  #: int64 (N,), first row of each clip
+    frames: Tensor  #: int64 (N,), at least 1
+    present: Tensor  #: bool (N, B)
+    skeleton: Skeleton
+    kept: IntArray  #: int64 (N,), index of each clip in the `Clips` it came from
+    dropped: tuple[Dropped, ...]  #: clips left out, with reasons
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def bodies(self) -> int:
+        return int(self.position.shape[1])
+
+    @property
+    def joints(self) -> int:
+        return int(self.position.shape[2])
+
+
+def parents(skeleton: Skeleton) -> Tensor:
+    """Parent of each joint, int64 (J,); a joint without one is its own.
+
+    Raises DataError for a bone that names a joint the skeleton does not have.
+    """
+    joints = len(skeleton.joint_names)
+    parent = torch.arange(joints)
+    for child, up in skeleton.edges:
+        if not (0 <= child < joints and 0 <= up < joints):
+            raise DataError(
+                f"skeleton: bone ({child}, {up}) names a joint outside 0..{joints - 1}; correct its edges"
+            )
+        parent[child] = up
+    return parent
+
+
+def poses(clips: Clips, two_person: TwoPerson = "drop") -> Poses:
+    """Centre and scale every body of every clip.
+
+    Clips with more than one body are left out and listed (`two_person="drop"`, as the report does), or kept with one
+    slot per body (`"disjoint"`). The unit is the body's mean bone length: the median over the clip's frames, so that a
+    mistracked frame does not set the scale.
+
+    Raises DataError, naming the clip, for a coordinate that is not finite and for a body without extent.
+    """
+    if two_person not in get_args(TwoPerson):
+        raise ValueError(f"two_person: expected one of {', '.join(get_args(TwoPerson))}, got {two_person!r}")
+    skeleton = clips.skeleton
+    if not skeleton.edges:
+        raise DataError(
+            f"{clips.source}: the skeleton has no bones, so its clips have no graphs; give its edges"
+        )
+    parent = parents(skeleton).numpy()
+    kept = np.arange(len(clips)) if two_person == "disjoint" else np.flatnonzero(clips.bodies == 1)
+    dropped = tuple(
+        Dropped(str(clips.names[i]), f"{clips.bodies[i]} people; the graph has one")
+        for i in range(len(clips) if two_person == "drop" else 0)
+        if clips.bodies[i] != 1
+    )
+    if len(kept) == 0:
+        raise DataError(f"{clips.source}: every clip has more than one person; use two_person='disjoint'")
+    bodies = int(clips.bodies[kept].max())
+    frames = clips.frames[kept]
+    first = np.concatenate([[0], np.cumsum(frames)[:-1]])
+    rows = np.zeros((int(frames.sum()), bodies, clips.joints.shape[1], 3), dtype=np.float32)
+    bones = [(child, up) for child, up in enumerate(parent) if child != up]
+    child, up = np.array(bones, dtype=np.int64).T
+    for clip, begin, count in zip(kept, first, frames, strict=True):
+        joints = clips.clip(int(clip))
+        size = np.median(
+            np.linalg.norm(joints[:, :, child] - joints[:, :, up], axis=-1).mean(axis=-1), axis=0
+        )
+        if not np.isfinite(joints).all() or not (size > 0).all():
+            what = "no extent in" if np.isfinite(joints).all() else "a non-finite coordinate in"
+            raise DataError(f"{clips.names[clip]}: {what} one of its bodies; leave the clip out or repair it")
+        root = joints[:, :, skeleton.root]
+        centred = joints - root[:, :, None]
+        centred[:, :, skeleton.root] = root - root[0, 0]
+        rows[begin : begin + count, : joints.shape[1]] = centred / size[None, :, None, None]
+    present = np.arange(bodies)[None] < clips.bodies[kept][:, None]
+    return Poses(
+        torch.from_numpy(rows), torch.from_numpy(first.astype(np.int64)), torch.from_numpy(frames.astype(np.int64)),
+        torch.from_numpy(present), skeleton, kept.astype(np.int64), dropped,
+    )  # fmt: skip
+
+
+def features(position: Tensor, previous: Tensor, skeleton: Skeleton, kind: LabelKind) -> Tensor:
+    """The quantity that `kind` names, (..., J, 3), from the positions (..., J, 3) of a frame and of the one before."""
+    if kind == "position":
+        return position
+    root = skeleton.root
+    # Positions are relative to the root, whose own row holds its path: put both back into one frame of reference.
+    here, before = (
+        p + _without_root_row(p[..., root : root + 1, :], root, p.shape[-2]) for p in (position, previous)
+    )
+    if kind == "motion":
+        return here - before
+    bone = here - here[..., parents(skeleton), :]
+    return bone / bone.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+
+
+def _without_root_row(path: Tensor, root: int, joints: int) -> Tensor:
+    """The root's path (..., 1, 3) for every joint (..., J, 3), zero for the root, whose row holds it already."""
+    mask = torch.ones(joints, 1, dtype=path.dtype, device=path.device)
+    mask[root] = 0
+    return path * mask
+
+
+def quantise(feature: Tensor, bin_size: float) -> Tensor:
+    """Label each joint with its index and the cubic bin of its feature: (..., J, 3) -> int64 (..., J), all >= 0.
+
+    Bins are centred on the multiples of `bin_size`, so that a joint at rest does not flicker between two.
+    """
+    cell = torch.round(feature / bin_size).clamp(-BIN_LIMIT, BIN_LIMIT).to(torch.int64) + BIN_LIMIT + 1
+    joints = feature.shape[-2]
+    packed = (cell[..., 0] << 20) | (cell[..., 1] << 10) | cell[..., 2]
+    return packed * joints + torch.arange(joints, device=feature.device)

@@ -1,0 +1,43 @@
+"""LSTM and GRU classifiers of sequences of vectors."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+Cell = Literal["lstm", "gru"]
+
+
+class SequenceClassifier(nn.Module):
+    """Stacked LSTM or GRU over a sequence; the last layer's last state goes to a linear layer of class scores.
+
+    With the defaults (the report's) LSTM and GRU differ by 1,379,328 parameters: a fourth of the LSTM's gates.
+
+    cell: "lstm" or "gru".
+    input: length of each vector; hidden: units per layer; dropout: between layers and before the linear layer.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        cell: Cell = "lstm",
+        input: int = 128,
+        hidden: int = 512,
+        layers: int = 3,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        if cell not in get_args(Cell):
+            raise ValueError(f"cell: expected one of {', '.join(get_args(Cell))}, got {cell!r}")
+        recurrent = nn.LSTM if cell == "lstm" else nn.GRU
+        between = dropout if layers > 1 else 0.0
+        self.recurrent = recurrent(input, hidden, layers, batch_first=True, dropout=between)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden, classes)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """Sequences (B, T, input) -> logits (B, classes)."""
+        states, _ = self.recurrent(sequence)
+        logits: Tensor = self.linear(self.dropout(states[:, -1]))
+        return logits

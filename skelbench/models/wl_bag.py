@@ -1,0 +1,107 @@
+"""End-to-end graph model: learned embeddings of rooted subtrees, summed per graph, then a GRU over a clip's graphs.
+
+graph2vec learns its vectors without the classes and then freezes them. Here the table of subtree embeddings is trained
+with the classifier. Deep subtrees of finely quantised poses are rare words that a table learns by heart; what language
+models do about rare words is built in: a floor on counts, dropout of tokens, weights per depth, several labellings
+(bin sizes, motion) side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from skelbench.ops.wl import neighbour_lists, wl_subtrees_csr
+
+_CHANNEL_SALT = 0x5851F42D4C957F2D  #: odd 64-bit word; sets the labels of one labelling apart from another's
+
+
+class WLBagGRU(nn.Module):
+    """Tokens of K labellings and all depths -> hashed table -> sum per graph -> GRU -> class scores.
+
+    edges: int64 (E, 2), undirected, the topology that all graphs share.
+    nodes: nodes V of a graph.
+    labellings: K.
+    iterations: depth of the subtrees.
+    table: rows of the embedding table, a power of two; tokens share rows by their low bits.
+    dim: length of an embedding; hidden: units of the GRU, in each direction.
+    token_dropout: share of tokens left out of each sum in training; the rest are scaled up.
+    dropout: before the GRU and before the linear layer.
+    """
+
+    indptr: Tensor
+    indices: Tensor
+    known: Tensor
+
+    def __init__(
+        self,
+        edges: Tensor,
+        nodes: int,
+        classes: int,
+        *,
+        labellings: int = 1,
+        iterations: int = 1,
+        table: int = 1 << 16,
+        dim: int = 64,
+        hidden: int = 128,
+        layers: int = 1,
+        token_dropout: float = 0.3,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if table < 2 or table & (table - 1):
+            raise ValueError(f"table: expected a power of two, got {table}")
+        if not 0 <= token_dropout < 1:
+            raise ValueError(f"token_dropout must be in [0, 1), got {token_dropout}")
+        indptr, indices = neighbour_lists(edges, nodes)
+        self.register_buffer("indptr", indptr, persistent=False)
+        self.register_buffer("indices", indices, persistent=False)
+        self.register_buffer("known", torch.ones(table), persistent=True)
+        self.iterations = iterations
+        self.token_dropout = token_dropout
+        self.embedding = nn.Parameter(torch.randn(table, dim) * 0.1)
+        self.depth_weight = nn.Parameter(torch.ones(labellings, iterations + 1))
+        self.scale = nodes**-0.5  # the sum of V independent embeddings then has the variance of one
+        self.norm = nn.LayerNorm(dim)
+        self.recurrent = nn.GRU(dim, hidden, layers, batch_first=True, bidirectional=True)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(2 * hidden, classes)
+
+    def rows(self, labels: Tensor) -> Tensor:
+        """Table rows of all tokens of labels int64 (B, W, K, V): int64 (B * W, K * (iterations + 1) * V)."""
+        batch, windows, labellings, nodes = labels.shape
+        salt = torch.arange(labellings, device=labels.device) * _CHANNEL_SALT
+        salted = (labels + salt[:, None]).reshape(-1, nodes)
+        tokens = wl_subtrees_csr(salted, self.indptr, self.indices, self.iterations)
+        return (tokens & (len(self.embedding) - 1)).reshape(batch * windows, -1)
+
+    @torch.no_grad()
+    def keep_known(self, batches: Iterable[Tensor], floor: int) -> int:
+        """Drop, from now on, tokens whose table row occurs in fewer than `floor` clips of the training batches.
+
+        batches: labels (B, W, K, V). Returns the number of rows kept.
+        """
+        count = torch.zeros(len(self.embedding), dtype=torch.int64, device=self.known.device)
+        for labels in batches:
+            for clip in self.rows(labels).reshape(len(labels), -1):
+                count[clip.unique()] += 1
+        self.known.copy_(count >= floor)
+        return int(self.known.sum())
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Node labels int64 (B, W, K, V) of W graphs a clip under K labellings -> logits (B, classes)."""
+        batch, windows = labels.shape[:2]
+        rows = self.rows(labels)
+        weight = self.known[rows] * self.scale
+        if self.training and self.token_dropout > 0:
+            weight = nn.functional.dropout(weight, self.token_dropout)
+        depth = self.depth_weight.flatten().repeat_interleave(labels.shape[3])
+        bags = nn.functional.embedding_bag(
+            rows, self.embedding, mode="sum", per_sample_weights=weight * depth
+        )
+        sequence = self.dropout(self.norm(bags)).reshape(batch, windows, -1)
+        states, _ = self.recurrent(sequence)
+        logits: Tensor = self.linear(self.dropout(states.mean(dim=1)))
+        return logits

@@ -1,0 +1,149 @@
+"""Where a killed training goes on: all that its loop changes, written after an epoch, read back to the same bits.
+
+One safetensors file: tensors (weights, the optimiser's buffers, random states, which clips were seen) and, in its
+metadata, JSON (epoch, schedule, history). It replaces the one before it in one step, so a reader finds the old or the
+new one whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from skelbench.training.sampling import Sampler
+from skelbench.training.task import EpochLog, TrainingError
+
+SHARE = (
+    0.05  #: of the time may go into writing; where an epoch lasts 20 times a write, every epoch is written
+)
+SCHEDULE = ("last_epoch", "_step_count", "_last_lr")  #: what a step of a torch schedule changes
+
+
+@dataclass
+class LoopState:
+    """What a training loop changes from epoch to epoch; `history` and `curve` are filled in place."""
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    generator: torch.Generator
+    sampler: Sampler
+    fabric: Fabric
+    history: list[EpochLog]
+    curve: list[tuple[int, float]]  #: (epoch, test top-1)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor, on the CPU."""
+        found = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for place, buffers in self.optimiser.state_dict()["state"].items():
+            found |= {
+                f"optimiser.{place}.{name}": value
+                for name, value in buffers.items()
+                if isinstance(value, Tensor)
+            }
+        found |= {
+            "random.torch": torch.get_rng_state(),
+            "random.draws": self.generator.get_state(),
+            "sampler.seen": self.sampler.seen,
+        }
+        if self.fabric.device.type == "cuda":
+            found["random.cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        return {name: value.detach().cpu().contiguous() for name, value in found.items()}
+
+    def numbers(self) -> dict[str, Any]:
+        """The rest, as JSON keeps it (floats come back to the bit)."""
+        schedule, optimiser = self.schedule.state_dict(), self.optimiser.state_dict()
+        return {
+            "schedule": {name: schedule[name] for name in SCHEDULE},
+            "rates": [group["lr"] for group in optimiser["param_groups"]],
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "history": [asdict(log) for log in self.history],
+            "curve": self.curve,
+        }
+
+    def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+        """Put everything back."""
+        self.model.load_state_dict(_under("model.", tensors))
+        kept = self.optimiser.state_dict()
+        buffers: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("optimiser.", tensors).items():
+            place, _, buffer = name.partition(".")
+            buffers.setdefault(int(place), {})[buffer] = value
+        for group, rate in zip(kept["param_groups"], numbers["rates"], strict=True):
+            group["lr"] = rate
+        self.optimiser.load_state_dict({"state": buffers, "param_groups": kept["param_groups"]})
+        self.schedule.load_state_dict(numbers["schedule"])
+        self.fabric.strategy.precision.load_state_dict(numbers["precision"])
+        self.generator.set_state(tensors["random.draws"])
+        self.sampler.seen.copy_(tensors["sampler.seen"])
+        self.history[:] = [EpochLog(**log) for log in numbers["history"]]
+        self.curve[:] = [(epoch, share) for epoch, share in numbers["curve"]]
+        torch.set_rng_state(tensors["random.torch"])
+        if "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.fabric.device)
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint that cannot be read; the message names it and says what to do."""
+
+
+class Checkpoint:
+    """The file of one training."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._written = -float("inf")
+        self._cost = 0.0
+
+    def restore(self, state: LoopState) -> int:
+        """Put `state` where it was; the number of finished epochs, 0 where there is no checkpoint.
+
+        Raises:
+            CheckpointError: the file is damaged or belongs to another model.
+        """
+        if not self.path.exists():
+            return 0
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+                numbers = json.loads(file.metadata()["skelbench"])
+            state.restore(tensors, numbers)
+        except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise CheckpointError(
+                f"{self.path} cannot be read ({reason}): delete it, and its training begins again"
+            ) from error
+        return len(state.history)
+
+    def save(self, state: LoopState, last: bool) -> None:
+        """Write, unless writing would take more than SHARE of the time; the last epoch is always written."""
+        now = time.monotonic()
+        if not last and now - self._written < self._cost / SHARE:
+            return
+        self.path.parent.mkdir(exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        save_file(state.tensors(), partial, metadata={"skelbench": json.dumps(state.numbers())})
+        os.replace(partial, self.path)
+        self._written = time.monotonic()
+        self._cost = self._written - now
+
+    def discard(self) -> None:
+        """The training is scored: nothing is left to go on with."""
+        for path in (self.path, self.path.with_suffix(".partial")):
+            path.unlink(missing_ok=True)
+        if self.path.parent.exists() and not any(self.path.parent.iterdir()):
+            self.path.parent.rmdir()
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

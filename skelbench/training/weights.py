@@ -1,0 +1,177 @@
+"""Stored weights: safetensors with, in the metadata, all that is needed to build the encoder again.
+
+encoder = skelbench.load("runs/one", "conmlp-supcon")
+encoder.represent("nw_ucla.npz")        # float32 (clips, 256)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import skelbench
+from skelbench import data as clip_data
+from skelbench.data.clips import Clips, DataError
+from skelbench.models.conmlp import InputShape
+from skelbench.training.task import Fitted, PackedDataset, Task, in_batches
+
+if TYPE_CHECKING:
+    from skelbench.variants import Variant
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class BuiltFrom:
+    """What a weights file says of itself."""
+
+    variant: str
+    seed: int
+    encoder: str | None  #: "module:name"; None where the variant has no encoder of clips
+    shape: dict[str, int]  #: fields of InputShape
+    joint_names: list[str]
+    class_names: list[str]
+    align: str  #: how clips were turned before training
+    dataset: str
+    data_sha256: str
+    settings: dict[str, Any]
+    version: str  #: of skelbench
+    format: int = FORMAT
+
+
+def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -> None:
+    """The classifier of a fitted variant, with what built it."""
+    weights = {key: value.detach().contiguous().cpu() for key, value in fitted.inference.state_dict().items()}
+    built = BuiltFrom(
+        variant=variant.key,
+        seed=task.seed,
+        encoder=variant.encoder,
+        shape=asdict(task.shape),
+        joint_names=list(task.clips.skeleton.joint_names),
+        class_names=list(task.clips.class_names),
+        align=align,
+        dataset=task.clips.dataset,
+        data_sha256=task.clips.content_hash,
+        settings=asdict(task.settings),
+        version=skelbench.__version__,
+    )
+    save_file(weights, path, metadata={"skelbench": json.dumps(asdict(built))})
+
+
+class Encoder:
+    """A trained encoder and its classifier, ready for clips of the skeleton it was trained on."""
+
+    def __init__(self, model: nn.Sequential, built: BuiltFrom, device: torch.device) -> None:
+        self.model = model.to(device).eval()
+        self.built = built
+        self.device = device
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of `classify`'s columns."""
+        return tuple(self.built.class_names)
+
+    def represent(self, clips: Clips | str | os.PathLike[str]) -> NDArray[np.float32]:
+        """Representations float32 (N, width) of N clips, given as read or as a path of any known format.
+
+        Clips are moved to their origin and turned as the training clips were.
+
+        Raises:
+            DataError: another skeleton, a clip longer or with more bodies than the encoder takes, or a file that
+                cannot be read.
+        """
+        return self._run(self.model[0], clips)
+
+    def classify(self, clips: Clips | str | os.PathLike[str]) -> NDArray[np.float32]:
+        """Logits float32 (N, classes); the same conditions as `represent`."""
+        return self._run(self.model, clips)
+
+    def _run(self, module: nn.Module, clips: Clips | str | os.PathLike[str]) -> NDArray[np.float32]:
+        if not isinstance(clips, Clips):
+            clips = clip_data.load(clips)
+        self._check(clips)
+        clips = clip_data.preprocess(clips, align=self.built.align)
+        dataset = PackedDataset(clips, self.device)
+        dataset.shape = InputShape(**self.built.shape)
+        return in_batches(module, dataset.batch, torch.arange(len(clips), device=self.device)).numpy()
+
+    def _check(self, clips: Clips) -> None:
+        shape, who = self.built.shape, f"{self.built.variant} of {self.built.dataset}"
+        if clips.joints.shape[1] != shape["joints"]:
+            raise DataError(
+                f"{clips.source}: {clips.joints.shape[1]} joints, but {who} takes {shape['joints']}"
+            )
+        for count, most, what in (
+            (clips.frames, shape["length"], "frames"),
+            (clips.bodies, shape["max_bodies"], "bodies"),
+        ):
+            if (count > most).any():
+                worst = int(count.argmax())
+                raise DataError(
+                    f"{clips.source}: clip {clips.names[worst]} has {count[worst]} {what}, {who} takes at most {most}: "
+                    f"leave out what is over"
+                )
+
+
+def load(run: str | os.PathLike[str], variant: str, seed: int | None = None, device: str = "cpu") -> Encoder:
+    """The encoder that a run trained.
+
+    Args:
+        run: output folder of `python -m skelbench.eval`.
+        variant: key of the variant, "conmlp-supcon" for instance.
+        seed: which of its seeds; None takes the smallest.
+        device: where it shall run.
+
+    Raises:
+        ValueError: no such weights, or a file that this version cannot read; the message says what there is.
+    """
+    folder = Path(run) / "weights"
+    found = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    seeds = sorted(int(stem.removeprefix(f"{variant}-seed")) for stem in found if _is_seed(stem, variant))
+    if not seeds or (seed is not None and seed not in seeds):
+        have = ", ".join(found) or "nothing"
+        wanted = variant if seed is None else f"{variant} with seed {seed}"
+        raise ValueError(f"{folder} has no weights of {wanted}; it has {have}")
+    path = found[f"{variant}-seed{seeds[0] if seed is None else seed}"]
+    built, weights = _read(path)
+    if built.encoder is None:
+        raise ValueError(f"{path}: {variant} has no encoder of clips")
+    encoder = pkgutil.resolve_name(built.encoder)(InputShape(**built.shape))
+    classifier = nn.Linear(int(encoder.width), built.shape["classes"])
+    model = nn.Sequential(OrderedDict(encoder=encoder, classifier=classifier))
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} does not fit {built.encoder} of skelbench {skelbench.__version__}: {error}"
+        ) from error
+    return Encoder(model, built, torch.device(device))
+
+
+def _is_seed(stem: str, variant: str) -> bool:
+    return stem.startswith(f"{variant}-seed") and stem.removeprefix(f"{variant}-seed").isdigit()
+
+
+def _read(path: Path) -> tuple[BuiltFrom, dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            raw = json.loads((file.metadata() or {})["skelbench"])
+            if raw["format"] > FORMAT:
+                raise ValueError(
+                    f"{path} was written by skelbench {raw['version']}, newer than this one: upgrade"
+                )
+            return BuiltFrom(**raw), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read as weights of skelbench: {error}") from error
