@@ -35,6 +35,8 @@ class CMakeBuild(build_ext):
         return fullname.replace(".", os.sep) + ".so"
 
     def build_extension(self, ext: Extension) -> None:
+        if ext.name != LIBRARIES[0]:
+            return
         import pybind11
         import torch
         from torch.utils.cpp_extension import include_paths
@@ -60,4 +62,13 @@ class CMakeBuild(build_ext):
         subprocess.run([cmake, "--build", build, "--parallel", jobs], check=True)
 
 
-setup(ext_modules=[Extension("skelbench.libskelbench", sources=[])], cmdclass={"build_ext": CMakeBuild})
+# Building the first builds them all.
+LIBRARIES = (
+    "skelbench.libskelbench",
+    "skelbench.data._skeleton_file",
+)
+
+setup(
+    ext_modules=[Extension(name, sources=[]) for name in LIBRARIES],
+    cmdclass={"build_ext": CMakeBuild},
+)
