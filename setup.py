@@ -6,6 +6,7 @@ Environment: SKELBENCH_CUDA=AUTO|ON|OFF (default AUTO), CMAKE_BUILD_TYPE, MAX_JO
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -34,6 +35,9 @@ class CMakeBuild(build_ext):
         return fullname.replace(".", os.sep) + ".so"
 
     def build_extension(self, ext: Extension) -> None:
+        if ext.name != LIBRARIES[0]:
+            return
+        import pybind11
         import torch
         from torch.utils.cpp_extension import include_paths
 
@@ -48,6 +52,8 @@ class CMakeBuild(build_ext):
             "SKELBENCH_OUTPUT_DIR": output,
             "TORCH_INCLUDE_DIRS": ";".join(include_paths()),
             "TORCH_LIBRARY_DIR": Path(torch.__file__).parent / "lib",
+            "Python_EXECUTABLE": sys.executable,
+            "pybind11_DIR": pybind11.get_cmake_dir(),
         }
         cmake = tool("cmake")
         defines = [f"-D{key}={value}" for key, value in settings.items()]
@@ -56,4 +62,13 @@ class CMakeBuild(build_ext):
         subprocess.run([cmake, "--build", build, "--parallel", jobs], check=True)
 
 
-setup(ext_modules=[Extension("skelbench.libskelbench", sources=[])], cmdclass={"build_ext": CMakeBuild})
+# Building the first builds them all.
+LIBRARIES = (
+    "skelbench.libskelbench",
+    "skelbench.data._skeleton_file",
+)
+
+setup(
+    ext_modules=[Extension(name, sources=[]) for name in LIBRARIES],
+    cmdclass={"build_ext": CMakeBuild},
+)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 if TYPE_CHECKING:
-    from skelbench.eval.statistics import TestScores
+    from skelbench.eval.statistics import ClipScores
 
 
 @dataclass(frozen=True)
@@ -100,20 +100,20 @@ def fuse(members: Sequence[Member], of: Literal["probabilities", "logits"] = "pr
     import scipy.special
 
     from skelbench.eval.results import Results
-    from skelbench.eval.statistics import TestScores, load_scores
+    from skelbench.eval.statistics import ClipScores, load_scores
 
     seeds = set.intersection(
         *({score.seed for score in Results.load(m.run / "results.json").of(m.variant)} for m in members)
     )
     if not seeds:
         raise FuseError(f"no seed is common to {', '.join(member.name for member in members)}")
-    fused, own = [], [list[TestScores]() for _ in members]
+    fused, own = [], [list[ClipScores]() for _ in members]
     for seed in sorted(seeds):
         total, first = None, None
         for place, member in enumerate(members):
             scores = load_scores(member.run, member.variant, seed)
             order = np.argsort(scores.names)
-            scores = TestScores(scores.names[order], scores.logits[order], scores.label[order])
+            scores = ClipScores(scores.names[order], scores.logits[order], scores.label[order])
             first = first or scores
             if not (
                 np.array_equal(scores.names, first.names)
@@ -128,7 +128,7 @@ def fuse(members: Sequence[Member], of: Literal["probabilities", "logits"] = "pr
         assert first is not None
         assert total is not None
         mean = total / sum(member.weight for member in members)
-        fused.append(TestScores(first.names, mean.astype(np.float32), first.label))
+        fused.append(ClipScores(first.names, mean.astype(np.float32), first.label))
     return Fusion(tuple(members), tuple(sorted(seeds)), fused, own)
 
 
@@ -138,8 +138,8 @@ class Fusion:
 
     members: tuple[Member, ...]
     seeds: tuple[int, ...]
-    fused: list[TestScores]
-    own: list[list[TestScores]]  #: by member, then seed
+    fused: list[ClipScores]
+    own: list[list[ClipScores]]  #: by member, then seed
 
 
 def show(fusion: Fusion) -> None:

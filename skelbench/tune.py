@@ -92,7 +92,7 @@ def held_out(
     if len(people) >= 3 and people.min() > 0:
         chosen = np.sort(rng.permutation(people)[: max(1, round(HELD_OUT * len(people)))])
         mask = np.isin(clips.subject[train], chosen)
-        rule = f"the training clips of subjects {', '.join(map(str, chosen))} of {len(people)}"
+        rule = f"{len(chosen)} of the {len(people)} training subjects ({', '.join(map(str, chosen))})"
     else:
         mask = np.zeros(len(train), dtype=bool)
         mask[rng.permutation(len(train))[: max(1, round(HELD_OUT * len(train)))]] = True

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Group = Literal["supervised", "self-supervised", "control"]
 GROUPS: tuple[Group, ...] = ("supervised", "self-supervised", "control")
+Family = Literal["conmlp", "graph"]
+FAMILIES: tuple[Family, ...] = ("conmlp", "graph")
 
 CONMLP = "skelbench.models.conmlp:ConMLP"
 SUPCON = "skelbench.losses:SupConLoss"
@@ -47,6 +49,12 @@ class Variant:
     loss_options: tuple[str, ...] = ()  #: settings passed to the loss where they are set
     reconstruct: bool = False
     published: Published | None = None
+    family: Family = "conmlp"  #: controls belong to the family that they are made for
+
+    @property
+    def one_person(self) -> bool:
+        """Whether clips with several people have to be left out (or kept as components, on request)."""
+        return self.family == "graph"
 
     def fit(self, task: Task) -> Fitted:
         """Train and predict the whole test split."""
@@ -102,6 +110,29 @@ VARIANTS: tuple[Variant, ...] = (
         23.01,
         reconstruct=True,
     ),
+    Variant(
+        "graph2vec-lstm",
+        "graph2vec, then an LSTM",
+        "supervised",
+        "skelbench.training.graphs:graph2vec_lstm",
+        published=Published(62.67, 76.2),
+        family="graph",
+    ),
+    Variant(
+        "graph2vec-gru",
+        "graph2vec, then a GRU",
+        "supervised",
+        "skelbench.training.graphs:graph2vec_gru",
+        published=Published(49.96, 74.8),
+        family="graph",
+    ),
+    Variant(
+        "wl-bag-gru",
+        "Learned WL subtrees, then a GRU, end to end",
+        "supervised",
+        "skelbench.training.graphs:wl_bag_gru",
+        family="graph",
+    ),
     Variant("majority", "Majority class", "control", "skelbench.training.controls:majority"),
     Variant(
         "raw-linear",
@@ -120,18 +151,18 @@ VARIANTS: tuple[Variant, ...] = (
 
 
 def choose(names: Iterable[str]) -> tuple[Variant, ...]:
-    """Rows by key or group ("all" for every row), in the registry's order.
+    """Rows by key, group or family ("all" for every row), in the registry's order.
 
     Raises:
         ValueError: a name that is neither; the message lists what there is.
     """
     wanted: set[str] = set()
     for name in names:
-        keys = {row.key for row in VARIANTS if name in ("all", row.key, row.group)}
+        keys = {row.key for row in VARIANTS if name in ("all", row.key, row.group, row.family)}
         if not keys:
             known = ", ".join(row.key for row in VARIANTS)
             raise ValueError(
-                f"unknown variant '{name}': choose from {known}; or groups {', '.join(GROUPS)}, all"
+                f"unknown variant '{name}': choose from {known}; or groups {', '.join((*GROUPS, *FAMILIES))}, all"
             )
         wanted |= keys
     return tuple(row for row in VARIANTS if row.key in wanted)

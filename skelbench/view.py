@@ -235,7 +235,10 @@ def view(options: View) -> Path:
     Raises:
         ViewError, DataError, ValueError: one line that says what is wrong.
     """
+    import numpy as np
+
     import skelbench
+    from skelbench import data as clip_data
     from skelbench.eval import exhibits, html
 
     clips, index = find(options.clip)
@@ -244,19 +247,23 @@ def view(options: View) -> Path:
         raise ViewError(f"--out {out}: name a .html or a .gif")
     if options.frames < 1:
         raise ViewError(f"--frames is {options.frames}, it must be above 0")
-    name = str(clips.names[index])
-    moving: list[tuple[str, Any]] = [("the clip", clips.clip(index))]
-    moving += zip(("view 1: sheared", "view 2: reversed"), augmented(clips, index, options.seed), strict=True)
-    figures = [(title, exhibits.pack(joints, clips, name, options.frames)) for title, joints in moving]
-    prediction, who = None, ""
+    clips = clips.select(np.array([index]))
+    name, prediction, who, align = str(clips.names[0]), None, "", "none"
     if options.run is not None:
         encoder = skelbench.load(options.run, options.variant)
-        prediction = predict(encoder, clips, index)
-        who = f"{options.variant} of {options.run.resolve().name}, seed {encoder.built.seed}"
+        prediction = predict(encoder, clips, 0)
+        who, align = (
+            f"{options.variant} of {options.run.resolve().name}, seed {encoder.built.seed}",
+            encoder.built.align,
+        )
+    clips = clip_data.preprocess(clips, align=align)  # augmentation turns about the origin that training sees
+    moving: list[tuple[str, Any]] = [("the clip", clips.clip(0))]
+    moving += zip(("view 1: sheared", "view 2: reversed"), augmented(clips, 0, options.seed), strict=True)
+    figures = [(title, exhibits.pack(joints, clips, name, options.frames)) for title, joints in moving]
     if out.suffix == ".gif":
         gif(clips, figures, prediction, out)
     else:
-        html.save(page(clips, index, figures, prediction, who), out)
+        html.save(page(clips, 0, figures, prediction, who), out)
     return out
 
 

@@ -16,7 +16,8 @@ struct Operands {
     int64_t ldc;
 };
 
-// M x N accumulators stay in registers over the whole sum.
+// M x N accumulators stay in registers over the whole sum. They start at zero and are added to C at the end:
+// a tile's sum is rounded on its own, which keeps the error of long sums of tiles small.
 template <class V, int M, int N, bool Add>
 inline void micro(int64_t k, const typename V::scalar_type* a, int64_t ra, int64_t ka,
                   const typename V::scalar_type* b, int64_t ldb, typename V::scalar_type* c, int64_t ldc) {
@@ -25,7 +26,7 @@ inline void micro(int64_t k, const typename V::scalar_type* a, int64_t ra, int64
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) acc[i][j] = Add ? V::load(c + i * ldc + j * W) : V::set(0);
+        for (int j = 0; j < N; ++j) acc[i][j] = V::set(0);
     for (int64_t t = 0; t < k; ++t) {
         V row[N];
 #pragma GCC unroll 8
@@ -40,7 +41,11 @@ inline void micro(int64_t k, const typename V::scalar_type* a, int64_t ra, int64
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) acc[i][j].store(c + i * ldc + j * W);
+        for (int j = 0; j < N; ++j) {
+            V* const sum = &acc[i][j];
+            if (Add) *sum = *sum + V::load(c + i * ldc + j * W);
+            sum->store(c + i * ldc + j * W);
+        }
 }
 
 template <class V, int M, int N, bool Add>

@@ -6,6 +6,7 @@ from skelbench.data.folder import save
 from skelbench.data.load import load
 from skelbench.data.preprocess import preprocess
 from skelbench.data.protocols import Split, available, canonical, protocol
+from skelbench.data.skeleton_file import SkeletonFile, read_skeleton
 from skelbench.data.skeletons import NTU_25
 from skelbench.data.synthetic import synthetic_corpus
 
@@ -15,6 +16,7 @@ __all__ = [
     "DataError",
     "Dropped",
     "Skeleton",
+    "SkeletonFile",
     "Split",
     "available",
     "canonical",
@@ -22,6 +24,7 @@ __all__ = [
     "load",
     "preprocess",
     "protocol",
+    "read_skeleton",
     "save",
     "synthetic_corpus",
 ]

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,11 @@ def is_prepared(path: Path) -> bool:
     return (path / META).is_file()
 
 
-def save(clips: Clips, folder: str | os.PathLike[str]) -> None:
+def save(clips: Clips, folder: str | os.PathLike[str], files: Mapping[str, str] | None = None) -> None:
     """Writes `clips` to `folder`: beside it first, then moved into place, so that what lies there is whole.
 
-    A prepared dataset that lies there already is replaced; an empty folder too.
+    A prepared dataset that lies there already is replaced; an empty folder too. `files` are texts by name that belong
+    to it, a log for instance.
 
     Raises:
         DataError: `folder` holds something else, or the disk is full (what was written is then named and
@@ -50,6 +52,8 @@ def save(clips: Clips, folder: str | os.PathLike[str]) -> None:
         for name, (train, test) in clips.splits.items():
             _write_array(partial / f"split-{name}-train.npy", train)
             _write_array(partial / f"split-{name}-test.npy", test)
+        for name, text in (files or {}).items():
+            (partial / name).write_text(text)
         meta: dict[str, Any] = {
             "format": _FORMAT,
             "version": _VERSION,
@@ -61,6 +65,7 @@ def save(clips: Clips, folder: str | os.PathLike[str]) -> None:
             "skeleton": asdict(clips.skeleton),
             "splits": sorted(clips.splits),
             "notes": clips.notes,
+            "files": sorted(files or {}),
             "dropped": [[record.name, record.reason] for record in clips.dropped],
         }
         with open(partial / META, "w") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import tyro
@@ -21,7 +22,7 @@ def main() -> int:
 
     terminal = Terminal()
     try:
-        run(config, terminal)
+        run(config, terminal, shlex.join(["python", "-m", "skelbench.eval", *sys.argv[1:]]))
     except (ConfigError, DataError, TrainingError) as error:
         terminal.close()
         print(f"error: {error}", file=sys.stderr)

@@ -17,12 +17,14 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.tri import Triangulation
 from numpy.typing import ArrayLike
 
 INK, FAINT, PAPER = "#010101", "#020202", "#030303"
 SERIES = 10  #: colours; more variants begin again
 MARKERS = {"supervised": "o", "self-supervised": "s", "control": "X"}
 POINTS = 200  #: of a training curve
+SURFACE_TRIALS = 10  #: fewer do not span a surface
 
 _STYLE = {
     "svg.fonttype": "none",
@@ -127,7 +129,7 @@ def against(
 def curve(title: str, line: Line, color: str, salt: str) -> str:
     """One quantity over the epochs; seeds thin, their mean thick."""
     with _figure(salt, 3.4, 1.9, tight=False) as (figure, out):
-        axes = figure.subplots(gridspec_kw={"left": 0.16, "right": 0.98, "top": 0.88, "bottom": 0.2})
+        axes = figure.subplots(gridspec_kw={"left": 0.2, "right": 0.98, "top": 0.88, "bottom": 0.2})
         epochs = np.asarray(line.epochs)
         keep = np.unique(np.linspace(0, len(epochs) - 1, min(POINTS, len(epochs))).round().astype(int))
         values = np.asarray(line.values, dtype=float)[:, keep]
@@ -135,6 +137,7 @@ def curve(title: str, line: Line, color: str, salt: str) -> str:
             axes.plot(epochs[keep], values.T, color=color, linewidth=0.6, alpha=0.45)
         axes.plot(epochs[keep], values.mean(0), color=color, linewidth=1.7)
         axes.set_title(title, size=10, loc="left")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.tick_params(labelsize=8.5)
         axes.set_xlabel("epoch", size=9)
     return out.getvalue()
@@ -143,10 +146,22 @@ def curve(title: str, line: Line, color: str, salt: str) -> str:
 def surface(
     x: Sequence[float], y: Sequence[float], value: Sequence[float], labels: tuple[str, str], salt: str
 ) -> str:
-    """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent); the best is ringed."""
+    """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent), interpolated; the best is ringed."""
     with _figure(salt, 4.3, 3.3) as (figure, out):
         axes = figure.subplots()
         best = int(np.argmax(value))
+        low, high = min(value), max(value)
+        if len(value) >= SURFACE_TRIALS and high > low:
+            between = Triangulation(
+                np.log(x), np.log(y)
+            ).triangles  # neighbours on the axes as they are drawn
+            axes.tricontourf(
+                Triangulation(x, y, between),
+                value,
+                levels=np.linspace(low, high, 9),
+                cmap="viridis",
+                alpha=0.35,
+            )
         shown = axes.scatter(x, y, c=value, cmap="viridis", s=42, linewidths=0)
         axes.plot(
             x[best], y[best], "o", markersize=12, fillstyle="none", markeredgecolor=INK, markeredgewidth=1.5

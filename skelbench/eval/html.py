@@ -24,7 +24,7 @@ from markupsafe import Markup
 import skelbench
 from skelbench.eval import charts, exhibits, report
 from skelbench.eval.results import Results, Score, Setting
-from skelbench.eval.statistics import Comparison, TestScores, compare_all, confusion, load_all, mean_deviation
+from skelbench.eval.statistics import ClipScores, Comparison, compare_all, confusion, load_all, mean_deviation
 from skelbench.training.settings import Settings
 from skelbench.variants import VARIANTS, Variant
 
@@ -106,7 +106,7 @@ def render(results: Results, folder: Path) -> str:
         "setting": setting,
         "facts": _facts(results),
         "verdicts": verdicts(dots, comparisons),
-        "cautions": _cautions(setting),
+        "cautions": _cautions(results),
         "accuracy_chart": charts.accuracy(dots, control.mean if control else None),
         "control": control and control.name,
         "comparable": (setting.dataset, setting.protocol) == PUBLISHED_ON,
@@ -255,8 +255,12 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     ]
 
 
-def _cautions(setting: Setting) -> list[str]:
+def _cautions(results: Results) -> list[str]:
+    setting = results.setting
     lines = list(setting.warnings)
+    partly = {score.variant: score.n_test for score in results.scores if score.n_test != setting.n_test}
+    for variant, count in partly.items():
+        lines.insert(0, f"{variant} was scored on {count:,} of the {setting.n_test:,} test clips.")
     if setting.dropped:
         lines.insert(0, f"{len(setting.dropped)} clips were left out; they are named at the end.")
     if setting.settings["sampling"] == "conmlp60":
@@ -390,7 +394,7 @@ def _map_caption(found: Mapping[str, Any], seed: int) -> str:
 
 
 def _data(
-    row: Variant, scores: Mapping[int, TestScores], shown: Mapping[str, Any] | None, classes: int
+    row: Variant, scores: Mapping[int, ClipScores], shown: Mapping[str, Any] | None, classes: int
 ) -> dict[str, Any]:
     kept = (
         {name: shown["map"][name] for name in ("x", "y", "label", "view", "subject", "test")}

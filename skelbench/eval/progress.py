@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from rich.console import Console
@@ -70,7 +71,8 @@ class Terminal(Progress):
             self._clear()
             self.stage = log.stage
             self.bars.add_task(f"{self.title} {log.stage}", total=log.epochs, detail="")
-        detail = f"loss {log.loss:.3f}  {log.clips_per_s:,.0f} clips/s"
+        # An embedding's epochs come without a loss.
+        detail = "" if math.isnan(log.loss) else f"loss {log.loss:.3f}  {log.clips_per_s:,.0f} clips/s"
         self.bars.update(self.bars.task_ids[-1], completed=log.epoch, detail=detail)
 
     def score(self, score: Score) -> None:

@@ -78,6 +78,8 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
             task = Task(
                 clips, dataset, train, test, settings, seed, fabric, progress.epoch, checkpoint=checkpoint
             )
+            if variant.one_person and settings.two_person == "drop":
+                task = _one_person(task, variant)
             with _deterministic():
                 score = _score(variant, task, folder, config, exhibit=not results.of(variant.key))
             results.scores.append(score)
@@ -189,6 +191,17 @@ def _score(variant: Variant, task: Task, folder: Path, config: Config, exhibit: 
         curves=_curves(fitted.history),
         test_curve=fitted.test_curve,
     )
+
+
+def _one_person(task: Task, variant: Variant) -> Task:
+    """The task without its clips of several people; the score then tells how many test clips it rests on."""
+    alone = torch.from_numpy(task.clips.bodies == 1)
+    train, test = (part[alone[part.cpu()].to(part.device)] for part in (task.train, task.test))
+    if len(train) == 0 or len(test) == 0:
+        raise ConfigError(
+            f"{variant.key}: every clip of {task.clips.source} has several people; --two-person disjoint keeps them"
+        )
+    return replace(task, train=train, test=test)
 
 
 def _write_outputs(fitted: Fitted, task: Task, folder: Path, stem: str, keep_representations: bool) -> None:

@@ -27,7 +27,7 @@ NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True, eq=False)
-class TestScores:
+class ClipScores:
     """The stored logits of one variant with one seed: `scores/VARIANT-seedS.npz`."""
 
     names: NDArray[np.str_]  #: (n,) clip names
@@ -71,7 +71,7 @@ def mean_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None
 
 
-def load_scores(folder: Path, variant: str, seed: int) -> TestScores:
+def load_scores(folder: Path, variant: str, seed: int) -> ClipScores:
     """The stored test scores of a finished run.
 
     Raises:
@@ -80,42 +80,45 @@ def load_scores(folder: Path, variant: str, seed: int) -> TestScores:
     path = folder / "scores" / f"{variant}-seed{seed}.npz"
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return TestScores(stored["names"], stored["scores"], stored["label"].astype(np.int64))
+            return ClipScores(stored["names"], stored["scores"], stored["label"].astype(np.int64))
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as test scores: {error}") from error
 
 
-def load_all(results: Results, folder: Path) -> dict[str, dict[int, TestScores]]:
+def load_all(results: Results, folder: Path) -> dict[str, dict[int, ClipScores]]:
     """Test scores by variant and seed, in the order of the results."""
-    found: dict[str, dict[int, TestScores]] = {}
+    found: dict[str, dict[int, ClipScores]] = {}
     for score in results.scores:
         found.setdefault(score.variant, {})[score.seed] = load_scores(folder, score.variant, score.seed)
     return found
 
 
-def paired(first: Sequence[TestScores], second: Sequence[TestScores]) -> tuple[NDArray[np.int64], int]:
+def paired(first: Sequence[ClipScores], second: Sequence[ClipScores]) -> tuple[NDArray[np.int64], int]:
     """Per clip, how many more seeds of `first` than of `second` are right, and the number of seeds.
 
-    The seeds of both come in pairs; clips are matched by name.
+    The seeds of both come in pairs; clips are matched by name. One side may rest on fewer clips (a variant that leaves
+    out clips of two people): the pair is then compared on those.
 
     Raises:
         ValueError: other test clips, or another number of seeds.
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"{len(first)} and {len(second)} seeds cannot be paired")
-    names = np.sort(first[0].names)
+    names = min((first[0].names, second[0].names), key=len)
+    names = np.sort(names)
     total = np.zeros(len(names), dtype=np.int64)
     for sign, side in ((1, first), (-1, second)):
         for scores in side:
             order = np.argsort(scores.names)
-            if not np.array_equal(scores.names[order], names):
+            place = np.searchsorted(scores.names, names, sorter=order).clip(max=len(order) - 1)
+            if not np.array_equal(scores.names[order[place]], names):
                 raise ValueError("the test clips differ: only scores of the same clips can be paired")
-            total += sign * scores.right[order]
+            total += sign * scores.right[order[place]]
     return total, len(first)
 
 
 def compare(
-    name_first: str, first: Sequence[TestScores], name_second: str, second: Sequence[TestScores]
+    name_first: str, first: Sequence[ClipScores], name_second: str, second: Sequence[ClipScores]
 ) -> Comparison:
     """One pair, with the uncorrected p in both places."""
     lead, seeds = paired(first, second)
@@ -127,7 +130,7 @@ def compare(
     return Comparison(name_first, name_second, mean, (mean - half, mean + half), wins, losses, p, p)
 
 
-def compare_all(scores: Mapping[str, Mapping[int, TestScores]]) -> list[Comparison]:
+def compare_all(scores: Mapping[str, Mapping[int, ClipScores]]) -> list[Comparison]:
     """Every pair of variants over the seeds that both have, Holm-corrected together; pairs without one are left out.
 
     Raises:
@@ -156,7 +159,7 @@ def holm(comparisons: Sequence[Comparison]) -> list[Comparison]:
     ]
 
 
-def confusion(scores: Sequence[TestScores], classes: int) -> NDArray[np.int64]:
+def confusion(scores: Sequence[ClipScores], classes: int) -> NDArray[np.int64]:
     """Counts (true class, predicted class), summed over seeds, int64 (classes, classes)."""
     total = np.zeros((classes, classes), dtype=np.int64)
     for run in scores:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+NodeLabel = Literal["position", "bone", "motion", "degree"]
+TwoPerson = Literal["drop", "disjoint"]
 Sampling = Literal["full", "conmlp60"]
 
 
@@ -24,4 +26,14 @@ class Settings:
     per_clip_draws: bool = True  #: one shear and one coin per clip; False: per batch, as released
     probe_epochs: int = 100
     probe_batch_size: int = 256
+    sequence_epochs: int = 150  #: of the graph family's classifiers
+    sequence_batch_size: int = 256
+    windows: int = 60  #: graphs of a clip, each of 5 consecutive frames
+    node_label: NodeLabel = (
+        "position"  #: what a node's label carries; "degree" is the control that leaves the pose out
+    )
+    bin_size: float = 1.0  #: edge of the bins of a label, in mean bone lengths (about 0.2 m)
+    two_person: TwoPerson = "drop"  #: leave clips of two people out, or keep each person as a component
+    transductive: bool = False  #: PV-DBOW also sees the test graphs (without their labels)
+    cache: str | None = None  #: folder of embeddings made before, by content
     probe_lr: float = 0.1  #: times 0.2 at 60, 75 and 90 % of the probe's epochs

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from skelbench.data import DataError, ntu, preprocess, protocol, synthetic_corpus
-from skelbench.data.motion import ACTIONS, RIGHT, Build, Pose, Style, joint_positions
-from skelbench.data.synthetic import performances
+from skelbench.data.synthetic.corpus import performances
+from skelbench.data.synthetic.motion import ACTIONS, RIGHT, Build, Pose, Style, joint_positions
 
 
 def test_the_same_seed_gives_the_same_bits(corpus):

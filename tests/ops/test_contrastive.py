@@ -3,6 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from skelbench import ops, reference
 
@@ -19,40 +21,160 @@ def sample(n, d, classes, dtype=torch.float32, seed=0):
     return F.normalize(rows, dim=1).to(dtype), labels
 
 
-def value_and_gradients(loss, embeddings, labels, contrasts=None, **settings):
+def value_and_gradients(loss, embeddings, labels, contrasts=None, **options):
     z = embeddings.detach().clone().requires_grad_()
     if contrasts is None:
-        value = loss(z, labels, **settings)
+        value = loss(z, labels, **options)
         return value.detach(), *torch.autograd.grad(value, z)
     c = contrasts.detach().clone().requires_grad_()
-    value = loss(z, labels, contrasts=c, **settings)
+    value = loss(z, labels, contrasts=c, **options)
     return value.detach(), *torch.autograd.grad(value, (z, c))
 
 
 def assert_as_good_as_eager(ours, eager, truth, temperature):
-    """Error at most twice the eager reference's in the same dtype, plus the rounding of one term.
+    """Error at most twice the eager reference's in the same dtype, plus two roundings of one term.
 
-    The terms that cancel in the loss are of size 1/tau, those in the gradient of a row 1/(tau N).
+    (Of its exponential and of its weight; where terms cancel exactly, eager may have none at all.)
+    The terms that cancel in the loss are of size 1/tau; in the gradient a pair has both anchors': 2/(tau N).
     """
     for x, e, t in zip(ours, eager, truth, strict=True):
-        term = max(t.abs().max(), 1 / (temperature * max(len(ours[1]) if x.dim() else 1, 1)))
-        rounding = torch.finfo(x.dtype).eps * term
+        term = max(t.abs().max(), (2 / max(len(ours[1]), 1) if x.dim() else 1) / temperature)
+        rounding = 2 * torch.finfo(x.dtype).eps * term
         assert (x.double() - t).abs().max() <= 2 * (e.double() - t).abs().max() + rounding
 
 
+def check_square(z, labels, level="", **options):
+    """One case of the square form; `z` in the dtype under test."""
+    with ops.use_isa(level):
+        ours = value_and_gradients(ops.contrastive_loss, z, labels, **options)
+    eager = value_and_gradients(reference.contrastive_loss, z, labels, **options)
+    truth = value_and_gradients(reference.contrastive_loss, z.double(), labels, **options)
+    assert_as_good_as_eager(ours, eager, truth, options["temperature"])
+
+
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize(("k1", "k2"), [(0.0, 1.0), (5000.0, 1.0), (2.0, 0.5)])
+@pytest.mark.parametrize(("k1", "k2"), [(0.0, 1.0), (5000.0, 1.0), (2.0, 0.5), (1.0, 0.0)])
 @pytest.mark.parametrize(
-    ("n", "d", "classes"), [(1, 3, 1), (2, 1, 1), (127, 16, 9), (300, 100, 20), (257, 128, 400)]
+    ("n", "d", "classes"), [(1, 3, 1), (2, 1, 1), (3, 16, 2), (127, 16, 9), (300, 100, 20), (257, 128, 400)]
 )
 def test_square_form_is_exact(level, k1, k2, n, d, classes):
-    z, labels = sample(n, d, classes)
-    settings = {"temperature": 0.1, "k1": k1, "k2": k2}
-    with ops.use_isa(level):
-        ours = value_and_gradients(ops.contrastive_loss, z, labels, **settings)
-    eager = value_and_gradients(reference.contrastive_loss, z, labels, **settings)
-    truth = value_and_gradients(reference.contrastive_loss, z.double(), labels, **settings)
-    assert_as_good_as_eager(ours, eager, truth, 0.1)
+    check_square(*sample(n, d, classes), level, temperature=0.1, k1=k1, k2=k2)
+
+
+@pytest.mark.parametrize(("n", "d"), [(1000, 128), (1025, 256), (1025, 1)])
+def test_many_tiles_are_exact(n, d):
+    check_square(*sample(n, d, 60), temperature=0.07)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("temperature", [0.01, 0.029, 0.031, 0.5, 10.0])
+@pytest.mark.parametrize("k1", [0.0, 1e6])
+def test_every_temperature_is_exact(level, temperature, k1):
+    """Below 0.03 every row has its own shift; a shared one would underflow."""
+    check_square(*sample(150, 32, 10), level, temperature=temperature, k1=k1)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "case", ["one class", "all distinct", "duplicates", "saturated", "long rows", "negative labels"]
+)
+def test_special_batches_are_exact(level, case):
+    z, labels = sample(140, 24, 5)
+    if case == "one class":
+        labels = torch.zeros_like(labels)
+    elif case == "all distinct":
+        labels = torch.randperm(140)
+    elif case == "duplicates":
+        z, labels = z[:20].repeat(7, 1), labels[:20].repeat(7)
+    elif case == "saturated":
+        z = F.normalize(torch.eye(24)[labels] + 0.01 * z, dim=1)
+    elif case == "long rows":
+        z = z * torch.linspace(0, 30, 140)[:, None]
+    else:
+        labels = (labels - 3) * 10**15
+    check_square(z, labels, level, temperature=0.05 if case == "saturated" else 0.2, k1=2.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("spread", [1.0, 0.05])
+def test_half_precision_is_exact(dtype, spread):
+    z, labels = sample(200, 64, 8, torch.float64)
+    centres = F.normalize(torch.eye(64, dtype=torch.float64)[labels], dim=1)
+    check_square(F.normalize(centres + spread * z, dim=1).to(dtype), labels, temperature=0.1, k1=10.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_batch_is_exact(data):
+    # D = 1 has two distinct rows at most: equal rounding errors add up instead of averaging out.
+    n, d = data.draw(st.integers(1, 140)), data.draw(st.integers(2, 40))
+    classes = data.draw(st.sampled_from([1, 2, max(n // 3, 1), 2 * n]))
+    z, labels = sample(n, d, classes, seed=data.draw(st.integers(0, 99)))
+    check_square(
+        z,
+        labels,
+        data.draw(st.sampled_from(LEVELS)),
+        temperature=data.draw(st.floats(0.02, 5.0)),
+        k1=data.draw(st.sampled_from([0.0, 1.0, 1e4])),
+        k2=data.draw(st.floats(0.0, 3.0)),
+    )
+
+
+def test_layout_and_wanted_gradients_do_not_matter():
+    z, labels = sample(90, 12, 4)
+    strided = z.T.contiguous().T
+    expected = value_and_gradients(ops.contrastive_loss, z, labels)
+    torch.testing.assert_close(
+        value_and_gradients(ops.contrastive_loss, strided, labels), expected, rtol=0, atol=0
+    )
+    both = value_and_gradients(ops.contrastive_loss, z, labels, z, contrast_labels=labels)
+    for wanted in (0, 1):
+        sides = [z.clone(), z.clone()]
+        sides[wanted].requires_grad_()
+        loss = ops.contrastive_loss(sides[0], labels, contrasts=sides[1], contrast_labels=labels)
+        torch.testing.assert_close(
+            torch.autograd.grad(loss, sides[wanted])[0], both[1 + wanted], rtol=0, atol=0
+        )
+
+
+def test_reductions_and_empty_batches():
+    z, labels = sample(30, 8, 3)
+    labels[0] = 99
+    rows = ops.contrastive_loss(z, labels, reduction="none")
+    assert rows.shape == (30,)
+    assert rows[0] == 0
+    torch.testing.assert_close(ops.contrastive_loss(z, labels), rows.sum() / 29)
+    torch.testing.assert_close(ops.contrastive_loss(z, labels, reduction="sum"), rows.sum())
+    empty = torch.zeros(0, 8, requires_grad=True)
+    value = ops.contrastive_loss(empty, labels[:0])
+    assert value == 0
+    assert torch.autograd.grad(value, empty)[0].shape == (0, 8)
+
+
+def test_result_is_the_same_bits_for_any_number_of_threads():
+    z, labels = sample(700, 64, 30)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(value_and_gradients(ops.contrastive_loss, z, labels, reduction="mean"))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0], rtol=0, atol=0)
+
+
+def test_memory_stays_linear():
+    """N = 16,384: an N x N float32 matrix would be 1,074 MB."""
+    from benchmarks.measure import peak_extra_bytes
+
+    setup = (
+        "import torch\nfrom skelbench import ops\n"
+        "z = torch.nn.functional.normalize(torch.randn(16384, 16), dim=1).requires_grad_()\n"
+        "y = torch.arange(16384) // 2\nops.contrastive_loss(z[:99], y[:99]).backward()"
+    )
+    assert peak_extra_bytes(setup, "ops.contrastive_loss(z, y).backward()") < 60e6
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -61,11 +183,11 @@ def test_rectangular_form_is_exact(level, self_offset):
     c, c_labels = sample(200, 48, 7)
     start = self_offset or 0
     z, labels = c[start : start + 130].clone(), c_labels[start : start + 130]
-    settings = {"temperature": 0.1, "k1": 3.0, "contrast_labels": c_labels, "self_offset": self_offset}
+    options = {"temperature": 0.1, "k1": 3.0, "contrast_labels": c_labels, "self_offset": self_offset}
     with ops.use_isa(level):
-        ours = value_and_gradients(ops.contrastive_loss, z, labels, c, **settings)
-    eager = value_and_gradients(reference.contrastive_loss, z, labels, c, **settings)
-    truth = value_and_gradients(reference.contrastive_loss, z.double(), labels, c.double(), **settings)
+        ours = value_and_gradients(ops.contrastive_loss, z, labels, c, **options)
+    eager = value_and_gradients(reference.contrastive_loss, z, labels, c, **options)
+    truth = value_and_gradients(reference.contrastive_loss, z.double(), labels, c.double(), **options)
     assert_as_good_as_eager(ours, eager, truth, 0.1)
 
 

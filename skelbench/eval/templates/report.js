@@ -120,7 +120,8 @@ function plane(section, variant) {
   const hues = values => { const sorted = [...new Set(values)].sort((a, b) => a - b); return new Map(sorted.map((value, at) => [value, sorted.length <= 8 ? colour(`--s${at}`) : `hsl(${(at * 137.5) % 360} ${at % 2 ? 70 : 55}% ${[50, 62, 42][at % 3]}%)`])); };
   const place = at => [10 + map.x[at] / 1000 * (side - 20), 10 + (1000 - map.y[at]) / 1000 * (side - 20)];
   const draw = () => {
-    side = Math.max(220, Math.min(560, canvas.parentElement.clientWidth));
+    const frame = canvas.parentElement;
+    side = Math.max(220, Math.min(560, frame.clientWidth - 2 * parseFloat(getComputedStyle(frame).paddingLeft)));
     const brush = sized(canvas, side, side), column = columns[by], paint = hues(column);
     map.x.forEach((_, at) => {
       const on = only === null || only === column[at];

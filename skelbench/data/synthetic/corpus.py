@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from skelbench.data import ntu
 from skelbench.data.clips import Clips, DataError
-from skelbench.data.motion import ACTIONS, LEFT, RIGHT, Build, Style, joint_positions, perform
 from skelbench.data.packing import concatenate, offsets_of
 from skelbench.data.skeletons import NTU_25
+from skelbench.data.synthetic.motion import ACTIONS, LEFT, RIGHT, Build, Style, joint_positions, perform
 
 CAMERAS = 3
 FRAME_RATE = (
@@ -51,7 +51,9 @@ def performances(
         round_ = index // (len(ACTIONS) * subjects * 2)
         rng = np.random.default_rng([seed, 0, index])
         setup = (subject + 3 * replication + round_ * 5) % 17
-        frames = int(np.clip(mean_frames * np.exp(rng.normal(-0.05, 0.32)), mean_frames / 2, most_frames))
+        frames = int(
+            np.clip(mean_frames * np.exp(rng.normal(-0.05, 0.32)), max(8, mean_frames / 2), most_frames)
+        )
         people = _people(action, subject, replication, frames, seed, rng)
         yield Performance(setup + 1, subject + 1, replication + 1, action + 1, people)
 

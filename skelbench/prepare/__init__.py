@@ -1,0 +1,1 @@
+"""Raw NTU folder -> packed dataset: `python -m skelbench.prepare`, or `skelbench.prepare.pipeline.prepare`."""

@@ -1,0 +1,102 @@
+"""`python -m skelbench.prepare RAW OUT`: the command line of `skelbench.prepare`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Options:
+    """Turn a folder of raw NTU RGB+D .skeleton files into a packed dataset that `skelbench.eval --data` reads.
+
+    Bodies are chosen and cleaned by the rules of the public pipeline (SGN, CTR-GCN). OUT/prepare.log names every clip
+    left out or changed, and why. A run that was stopped goes on where it was. Examples:
+
+      python -m skelbench.prepare nturgbd_skeletons/ ntu60/
+      python -m skelbench.prepare nturgbd_skeletons/ ntu60/ --export ctrgcn pyskl --export-to public/
+      python -m skelbench.prepare --check ntu60/
+
+    Exit code: 0, or 1 where clips were lost for another reason than the official lists of missing skeletons or that
+    nobody is in them, or 2 for an error.
+    """
+
+    raw: tyro.conf.Positional[Path | None] = None
+    """Folder with the .skeleton files, in subfolders too."""
+    out: tyro.conf.Positional[Path | None] = None
+    """Folder for the dataset."""
+    missing_list: tuple[Path, ...] = ()
+    """Official lists of samples with missing skeletons; those that lie in RAW are found."""
+    threads: int | None = None
+    """Files read at once. Default: the number of processors."""
+    export: Annotated[tuple[Literal["ctrgcn", "pyskl"], ...], tyro.conf.arg(metavar="FORMAT ...")] = ()
+    """Also write public formats: ctrgcn (NTU60_CV.npz and so on), pyskl (ntu60_3danno.pkl)."""
+    export_to: Path | None = None
+    """Folder for the exports. Default: beside OUT."""
+    check: Path | None = None
+    """Verify a prepared folder instead: hashes, ranges, counts."""
+
+
+def main() -> int:
+    options = tyro.cli(Options)
+    from skelbench.data import DataError
+
+    try:
+        if options.check is not None:
+            from skelbench.prepare.check import check
+
+            print("\n".join(check(options.check)))
+            return 0
+        if options.raw is None or options.out is None:
+            raise DataError("name RAW and OUT (or --check OUT); see --help")
+        return _prepare(options, options.raw, options.out)
+    except (DataError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _prepare(options: Options, raw: Path, out: Path) -> int:
+    from collections import Counter
+
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from skelbench.prepare.check import check
+    from skelbench.prepare.export import EXPORTS
+    from skelbench.prepare.pipeline import LOG, prepare
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("files", total=None)
+        outcome = prepare(
+            raw,
+            out,
+            options.missing_list,
+            options.threads,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if outcome.clips.synthetic:
+        print("SYNTHETIC DATA: the raw folder was made up by skelbench.data.synthetic")
+    if outcome.resumed:
+        print(f"{outcome.resumed:,} files had been read by an earlier run")
+    for path in outcome.lists:
+        print(f"list of missing skeletons: {path}")
+    print("\n".join(check(out)))
+    for reason, count in Counter(r.reason.split(":")[0] for r in outcome.clips.dropped).most_common(10):
+        print(f"  {count:,} x {reason}")
+    print(f"{outcome.changed:,} clips were changed; every one is named in {out / LOG}")
+    for name in options.export:
+        for path in EXPORTS[name](outcome.clips, options.export_to or out.parent):
+            print(f"wrote {path}")
+    if outcome.lost:
+        print(f"{len(outcome.lost):,} clips were lost to bad files, see {out / LOG}", file=sys.stderr)
+    return 1 if outcome.lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Recipes of the graph family: graph2vec with an LSTM or a GRU, and the model that learns its subtrees end to end.
+
+They are given clips that have graphs (the runner leaves out clips with two people, unless these are kept as two
+components), and train on the task's training clips alone, unless the task is transductive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from skelbench.graph2vec import Graph2Vec, skeleton_graphs
+from skelbench.graph2vec.batches import LabelBatches
+from skelbench.graph2vec.poses import poses
+from skelbench.models.recurrent import Cell, SequenceClassifier
+from skelbench.models.wl_bag import WLBagGRU
+from skelbench.training.sequence import SequenceSettings, Vectors, train_sequence_classifier
+from skelbench.training.task import EpochLog, Fitted, Task, TrainingError, count_parameters
+
+BAG_RATE = 0.003  #: Adam, half cosine; with the floor, chosen on a validation camera (graph2vec/README.md)
+BAG_FLOOR = 5  #: training clips that a subtree must occur in
+BAG_ITERATIONS = 1
+
+
+def graph2vec_lstm(task: Task) -> Fitted:
+    """graph2vec, then an LSTM over the clip's graphs."""
+    return _graph2vec(task, "lstm")
+
+
+def graph2vec_gru(task: Task) -> Fitted:
+    """graph2vec, then a GRU over the clip's graphs."""
+    return _graph2vec(task, "gru")
+
+
+def _graph2vec(task: Task, cell: Cell) -> Fitted:
+    """PV-DBOW vectors of each graph (training graphs alone make the vocabulary), then a recurrent classifier."""
+    settings, clips = task.settings, task.clips
+    order = torch.cat([task.train, task.test]).cpu()
+    graphs = skeleton_graphs(
+        clips.select(order.numpy()),
+        windows=settings.windows,
+        label=settings.node_label,
+        bin_size=settings.bin_size,
+        two_person=settings.two_person,
+    )
+    positions = torch.arange(len(order))
+    train, test = positions[: len(task.train)], positions[len(task.train) :]
+    model = Graph2Vec(seed=task.seed, cache_dir=settings.cache, on_progress=_embedding_progress(task))
+    learned = graphs if settings.transductive else graphs.select(train.numpy())
+    model.fit(learned)
+    vectors = torch.from_numpy(model.vectors_ if settings.transductive else model.transform(graphs))
+    vectors = vectors.reshape(len(order), settings.windows, -1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(task.seed)
+        classifier = SequenceClassifier(task.shape.classes, cell, input=vectors.shape[2])
+    place = torch.full((len(clips),), -1)
+    place[order] = positions
+    fitted = _train(
+        task,
+        classifier.to(task.fabric.device),
+        Vectors(vectors[train]),
+        Vectors(vectors[test]),
+        lambda indices: vectors[place[indices.cpu()]].to(task.fabric.device),
+        rate=SequenceSettings.learning_rate,
+    )
+    fitted.training_parameters += model.n_table_parameters_
+    return fitted
+
+
+def wl_bag_gru(task: Task) -> Fitted:
+    """Subtree tokens made on the fly, a learned table, their sum per graph, and a GRU: trained together."""
+    settings = task.settings
+    everything = poses(task.clips, "disjoint")
+    place = torch.full((len(task.clips),), -1)
+    place[torch.from_numpy(everything.kept)] = torch.arange(len(everything))
+    train, test = (
+        LabelBatches(everything, place[part.cpu()], windows=settings.windows)
+        for part in (task.train, task.test)
+    )
+    every = LabelBatches(everything, torch.arange(len(everything)), windows=settings.windows)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(task.seed)
+        model = WLBagGRU(
+            train.edges,
+            train.nodes,
+            task.shape.classes,
+            labellings=len(train.labellings),
+            iterations=BAG_ITERATIONS,
+        ).to(task.fabric.device)
+    parts = torch.arange(len(train)).split(256)
+    model.keep_known((train.batch(part, False).to(task.fabric.device) for part in parts), BAG_FLOOR)
+    return _train(
+        task,
+        model,
+        train,
+        test,
+        lambda indices: every.batch(place[indices.cpu()], False).to(task.fabric.device),
+        rate=BAG_RATE,
+        cosine=True,
+    )
+
+
+def _train(
+    task: Task,
+    model: nn.Module,
+    train: Vectors | LabelBatches,
+    test: Vectors | LabelBatches,
+    batch: Callable[[Tensor], Tensor],
+    rate: float,
+    cosine: bool = False,
+) -> Fitted:
+    settings = task.settings
+    history: list[EpochLog] = []
+
+    def on_epoch(epoch: int, loss: float, clips_per_s: float) -> None:
+        history.append(EpochLog("train", epoch, settings.sequence_epochs, loss, rate, clips_per_s))
+        task.on_epoch(history[-1])
+
+    try:
+        result = train_sequence_classifier(
+            model,
+            train,
+            task.data.label[task.train].cpu(),
+            test,
+            SequenceSettings(
+                epochs=settings.sequence_epochs,
+                batch_size=settings.sequence_batch_size,
+                learning_rate=rate,
+                cosine=cosine,
+                seed=task.seed,
+            ),
+            on_epoch,
+        )
+    except FloatingPointError as error:
+        raise TrainingError(str(error)) from error
+    return Fitted(
+        model,
+        batch,
+        result.logits,
+        training_parameters=count_parameters(model),
+        coverage=len(task.train),
+        train_clips_per_s=result.clips_per_second,
+        history=history,
+    )
+
+
+def _embedding_progress(task: Task) -> Callable[[str, int, int], None]:
+    """Epochs of PV-DBOW on the task's bar."""
+
+    def show(stage: str, done: int, total: int) -> None:
+        if stage == "epoch":
+            task.on_epoch(EpochLog("embedding", done, total, float("nan"), 0.0, 0.0))
+
+    return show

@@ -1,0 +1,206 @@
+// The contrastive kernels of every level without torch, for the sanitizers: tests/csrc/run.py builds and runs
+// it. Also the index arithmetic of all walks, the CUDA grid's included.
+#include <pthread.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "contrastive/walk.h"
+#include "isa/kernels.h"
+#include "isa/parallel.h"
+
+namespace skelbench {
+
+namespace {
+struct Range {
+    int64_t begin, end;
+    void (*body)(int64_t, int64_t, void*);
+    void* context;
+};
+}  // namespace
+
+// Two real threads, so that the walk's waiting is exercised.
+void parallel_ranges(int64_t count, int64_t, void (*body)(int64_t, int64_t, void*), void* context) {
+    if (count <= 0) return;
+    Range half{0, count / 2, body, context};
+    pthread_t thread;
+    const auto run = [](void* p) -> void* {
+        const Range* r = static_cast<Range*>(p);
+        if (r->end > r->begin) r->body(r->begin, r->end, r->context);
+        return nullptr;
+    };
+    if (pthread_create(&thread, nullptr, run, &half)) std::abort();
+    body(count / 2, count, context);
+    pthread_join(thread, nullptr);
+}
+
+int64_t parallel_threads() {
+    return 2;
+}
+
+}  // namespace skelbench
+
+namespace {
+
+using namespace skelbench;
+using namespace skelbench::contrastive;
+
+int failures = 0;
+
+void expect(bool ok, const char* what, int64_t a, int64_t b) {
+    if (ok) return;
+    ++failures;
+    std::printf("FAILED: %s (%lld, %lld)\n", what, static_cast<long long>(a), static_cast<long long>(b));
+}
+
+// Every pair exactly once, and no block twice in a round.
+template <class Walk>
+void check_walk(const Walk& walk, int64_t a_blocks, int64_t b_blocks, bool square, bool in_rounds = true) {
+    std::set<std::pair<int64_t, int64_t>> met;
+    std::set<std::tuple<int64_t, bool, int64_t>> busy;
+    for (int64_t s = 0, round = 0; s < walk.steps(); ++s) {
+        const Step step = walk.step(s);
+        expect(step.round >= round, "rounds ascend", s, step.round);
+        round = step.round;
+        if (in_rounds && step.a < a_blocks)
+            expect(busy.insert({round, false, step.a}).second, "a block is busy once", s, step.a);
+        if (in_rounds && step.b < b_blocks && !(square && step.a == step.b))
+            expect(busy.insert({round, !square, step.b}).second, "b block is busy once", s, step.b);
+        if (step.a >= a_blocks || step.b >= b_blocks) continue;
+        if (square) expect(step.a <= step.b, "upper triangle", step.a, step.b);
+        expect(met.insert({step.a, step.b}).second, "a pair meets once", step.a, step.b);
+    }
+    const int64_t all = square ? a_blocks * (a_blocks + 1) / 2 : a_blocks * b_blocks;
+    expect(static_cast<int64_t>(met.size()) == all, "all pairs meet", a_blocks, b_blocks);
+}
+
+// Ordered pairs of tiles served by the CUDA grid: each exactly once.
+void check_grid(const GridWalk& walk) {
+    std::set<std::pair<int64_t, int64_t>> served;
+    for (int64_t block = 0; block < walk.blocks(); ++block) {
+        const GridWalk::Work work = walk.work(block);
+        for (int64_t b = work.b; b < work.b_end; ++b) {
+            expect(work.a < walk.a_tiles && b < walk.b_tiles, "tiles exist", work.a, b);
+            expect(served.insert({work.a, b}).second, "a tile is served once", work.a, b);
+            if (walk.mirrored(work.a, b))
+                expect(served.insert({b, work.a}).second, "mirror is served once", b, work.a);
+        }
+    }
+    expect(static_cast<int64_t>(served.size()) == walk.a_tiles * walk.b_tiles, "all tiles", walk.a_tiles,
+           walk.b_tiles);
+}
+
+// Square form, unit rows, against plain double loops.
+template <class T>
+void check_kernels(const Entry<T>& entry, const char* level, int64_t n, int64_t d, int classes, bool shared,
+                   bool shuffled) {
+    std::mt19937 random(static_cast<unsigned>(n * 31 + d));
+    std::normal_distribution<double> normal;
+    std::vector<T> z(n * d), grad(n * d, T(-7)), norms(n);
+    for (int64_t i = 0; i < n; ++i) {
+        double norm = 0;
+        for (int64_t c = 0; c < d; ++c) norm += std::pow(z[i * d + c] = static_cast<T>(normal(random)), 2);
+        for (int64_t c = 0; c < d; ++c) z[i * d + c] = static_cast<T>(z[i * d + c] / std::sqrt(norm));
+    }
+    std::vector<int32_t> order(n), cls(n + kPad, -1), self(n + kPad, -1);
+    for (int64_t i = 0; i < n; ++i) {
+        order[i] = static_cast<int32_t>(shuffled ? n - 1 - i : i);
+        cls[i] = static_cast<int32_t>(i * classes / n);
+        self[i] = static_cast<int32_t>(i);
+    }
+    const double temperature = 0.1, k1 = 3.0, k2 = 0.5, log2e = 1.4426950408889634;
+    Problem<T> p{};
+    p.anchors = p.contrasts = {z.data(), n, order.data(), cls.data(), !shuffled};
+    p.square = true;
+    p.d = d;
+    p.self = self.data();
+    p.scale = log2e / temperature;
+    p.k1 = k1;
+    p.k2 = k2;
+    p.shared_shift = shared;
+    p.shift = static_cast<T>(p.scale);
+    std::vector<T> shift(n + kPad), weight(n + kPad), share(n + kPad);
+    std::vector<double> sum(n + kPad), positive(n + kPad);
+    entry.squared_norms(z.data(), n, d, norms.data());
+    for (T x : norms) expect(std::abs(x - 1) < 1e-5, level, n, d);
+    entry.forward(p, {shift.data(), sum.data(), positive.data()});
+
+    const auto dot = [&](int64_t i, int64_t j) {
+        double s = 0;
+        for (int64_t c = 0; c < d; ++c) s += double(z[order[i] * d + c]) * double(z[order[j] * d + c]);
+        return s;
+    };
+    std::vector<double> denominator(n), expected(n * d);
+    std::vector<int> count(n);
+    for (int64_t i = 0; i < n; ++i) {
+        double sum_positive = 0;
+        for (int64_t j = 0; j < n; ++j) {
+            if (j == i) continue;
+            const double s = dot(i, j), e = std::exp(s / temperature);
+            denominator[i] += cls[i] == cls[j] ? e + k1 * std::exp(-s) : k2 * e;
+            sum_positive += cls[i] == cls[j] ? s : 0;
+            count[i] += cls[i] == cls[j];
+        }
+        if (!count[i]) continue;
+        const double ours = std::log(sum[i]) + shift[i] / log2e;
+        expect(std::abs(ours - std::log(denominator[i])) < 1e-5, level, n, d);
+        expect(std::abs(positive[i] - sum_positive) < 1e-5 * (1 + count[i]), level, n, d);
+    }
+    for (int64_t i = 0; i < n; ++i) {
+        const double log2_sum = std::log2(denominator[i] > 0 ? denominator[i] : 1);
+        if (!shared) shift[i] = static_cast<T>(count[i] ? log2_sum : 1e30);
+        weight[i] = static_cast<T>(count[i] ? std::exp2(shift[i] - log2_sum) / temperature : 0);
+        share[i] = static_cast<T>(count[i] ? 1 / (temperature * count[i]) : 0);
+        for (int64_t j = 0; j < n; ++j) {
+            if (j == i || !count[i]) continue;
+            const double s = dot(i, j), e = std::exp(s / temperature);
+            const double w = cls[i] == cls[j] ? (e / temperature - k1 * std::exp(-s)) / denominator[i] -
+                                                    1 / (temperature * count[i])
+                                              : k2 * e / temperature / denominator[i];
+            for (int64_t c = 0; c < d; ++c) {
+                expected[order[i] * d + c] += w * z[order[j] * d + c];
+                expected[order[j] * d + c] += w * z[order[i] * d + c];
+            }
+        }
+    }
+    entry.backward(p, {shift.data(), weight.data(), share.data(), temperature, grad.data(), nullptr});
+    for (int64_t e = 0; e < n * d; ++e) expect(std::abs(grad[e] - expected[e]) < 1e-3, level, n, d);
+}
+
+}  // namespace
+
+int main() {
+    for (int64_t blocks = 0; blocks <= 17; ++blocks) {
+        check_walk(Tournament{blocks}, blocks, blocks, true);
+        check_walk(Triangle{blocks}, blocks, blocks, true, false);
+        for (int64_t other : {0, 1, 2, 5, 17}) {
+            check_walk(Carousel{blocks, other}, blocks, other, false);
+            for (bool deterministic : {false, true}) check_grid({blocks, other, false, deterministic});
+        }
+        for (bool deterministic : {false, true}) check_grid({blocks, blocks, true, deterministic});
+    }
+    std::vector<const skelbench::Kernels*> levels{&scalar_kernels};
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) levels.push_back(&avx2_kernels);
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
+        levels.push_back(&avx512_kernels);
+#endif
+    for (const skelbench::Kernels* level : levels) {
+        for (int64_t n : {1, 2, 3, 63, 64, 65, 200})
+            for (int64_t d : {1, 16, 37})
+                for (bool shared : {true, false})
+                    for (bool shuffled : {false, true}) {
+                        check_kernels(level->contrastive.f32, level->level, n, d, 5, shared, shuffled);
+                        check_kernels(*level->contrastive.f64, "f64", n, d, static_cast<int>(n), shared,
+                                      shuffled);
+                    }
+        std::printf("%s: done\n", level->level);
+    }
+    if (failures) std::printf("%d failures\n", failures);
+    return failures != 0;
+}

@@ -1,0 +1,114 @@
+"""Tuning never sees the test clips, goes on where it was stopped, and is shared by processes."""
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import skelbench.data
+from tests.conftest import make_clips
+from tests.eval.test_html import stands_alone
+
+optuna = pytest.importorskip("optuna")
+
+from skelbench import tune  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "tiny"
+    skelbench.data.save(make_clips(), path)
+    return path
+
+
+def options(data, out, **changes):
+    base = tune.Tune(
+        "conmlp-tcl", "xview", data, trials=2, epochs=5, batch_size=16, probe_epochs=2, threads=1, out=out
+    )
+    return replace(base, device="cpu", **changes)
+
+
+def test_trials_train_and_validate_within_the_training_clips(data, tmp_path):
+    study = tune.Study(options(data, tmp_path))
+    test = set(study.split.test.tolist())
+    fit, validation = set(study.fit.tolist()), set(study.validation.tolist())
+    assert fit | validation == set(study.split.train.tolist())
+    assert not fit & validation
+    assert not (fit | validation) & test
+    task = study._task(study.settings, optuna.trial.FixedTrial({}))
+    assert set(task.train.tolist()) == fit
+    assert set(task.test.tolist()) == validation
+
+
+def test_other_people_validate():
+    clips = make_clips()
+    fit, validation, rule = tune.held_out(clips, np.arange(40), seed=0)
+    assert sorted([*fit, *validation]) == list(range(40))
+    assert not set(clips.subject[fit]) & set(clips.subject[validation])
+    assert rule.startswith("1 of the 4 training subjects")
+
+
+def test_without_subjects_clips_are_drawn():
+    clips = replace(make_clips(), subject=np.zeros(48, dtype=np.int64))
+    fit, validation, rule = tune.held_out(clips, np.arange(40), seed=0)
+    assert (len(fit), len(validation)) == (30, 10)
+    assert "drawn at random" in rule
+
+
+def test_a_study_goes_on_and_is_shared(data, tmp_path):
+    tune.tune(options(data, tmp_path))
+    first = tune.Study(options(data, tmp_path)).study.get_trials()
+    assert len(first) == 2
+    assert first[0].params["k1"] == 5000  # the report's own come first
+    page = tune.tune(options(data, tmp_path, trials=5, jobs=2))
+    trials = tune.Study(options(data, tmp_path)).study.get_trials()
+    assert [trial.params for trial in trials[:2]] == [trial.params for trial in first]
+    done = [trial for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert 5 <= len(done) <= 6  # both processes may be finishing one
+    assert len({tuple(trial.params.values()) for trial in trials}) == len(trials)
+    best = json.loads((tmp_path / "best.json").read_text())
+    assert best["validation_top1"] == max(trial.value for trial in done if trial.state.name == "COMPLETE")
+    assert f"--k1 {best['params']['k1']:.4g}" in best["command"]
+    text = page.read_text()
+    assert stands_alone(text)
+    assert "Test clips were not looked at" in text
+
+
+def test_a_trial_that_cannot_train_is_pruned_with_its_reason(data, tmp_path):
+    study = tune.Study(options(data, tmp_path))
+    trial = study.study.ask()
+    with pytest.MonkeyPatch.context() as patch:
+        from skelbench.training.task import TrainingError
+
+        def fail(self, task):
+            raise TrainingError("the loss is nan in epoch 1")
+
+        patch.setattr(type(study.variant), "fit", fail)
+        with pytest.raises(optuna.TrialPruned, match="the loss is nan"):
+            study._trial(trial)
+    assert trial.user_attrs["stopped"] == "the loss is nan in epoch 1"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["majority"], "majority has nothing to tune"),
+        (["conmlp-nothing"], "unknown variant 'conmlp-nothing'"),
+        (["conmlp-tcl", "--trials", "0"], "--trials and --jobs must be above 0"),
+        (["conmlp-tcl", "xset"], "has no protocol xset"),
+    ],
+)
+def test_bad_input_is_one_line(words, said, data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["it", *words, "--data", str(data), "--out", str(tmp_path)])
+    assert tune.main() == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_another_study_in_the_folder_is_refused_with_the_difference(data, tmp_path):
+    tune.Study(options(data, tmp_path))
+    with pytest.raises(tune.TuneError, match="epochs 5 then, 6 now"):
+        tune.Study(options(data, tmp_path, epochs=6))

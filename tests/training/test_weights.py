@@ -1,0 +1,88 @@
+"""Stored weights give the same representations again, and say plainly what they do not take."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import skelbench
+import skelbench.data
+from skelbench.data import DataError
+from skelbench.eval import Config, run
+from tests.conftest import make_clips
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    base = tmp_path_factory.mktemp("weights")
+    skelbench.data.save(make_clips(), base / "data")
+    variants = ("conmlp-supcon", "raw-linear")
+    quick = Config(
+        "xview", base / "data", variants, (0, 3), epochs=2, probe_epochs=2, batch_size=16, device="cpu"
+    )
+    run(replace(quick, out=base / "run", representations=True))
+    return base
+
+
+def test_represent_and_classify_give_what_the_run_stored(folder):
+    encoder = skelbench.load(folder / "run", "conmlp-supcon", seed=3)
+    clips = skelbench.data.load(folder / "data")
+    stored = np.load(folder / "run/representations/conmlp-supcon-seed3.npz")
+    scores = np.load(folder / "run/scores/conmlp-supcon-seed3.npz")["scores"]
+    place = {name: index for index, name in enumerate(clips.names.tolist())}
+    rows = [place[name] for name in stored["names"].tolist()]
+    assert np.allclose(encoder.represent(clips)[rows], stored["representations"], atol=1e-5)
+    assert np.allclose(encoder.classify(folder / "data")[rows], scores, atol=1e-5)
+    assert encoder.class_names == clips.class_names
+    assert skelbench.load(folder / "run", "conmlp-supcon").built.seed == 0
+
+
+def test_a_few_clips_are_enough(folder):
+    encoder = skelbench.load(folder / "run", "conmlp-supcon")
+    clips = skelbench.data.load(folder / "data")
+    few = replace(
+        clips.select(np.array([5, 2])), length=7
+    )  # the encoder's padded length counts, not the clips'
+    assert np.allclose(encoder.represent(few), encoder.represent(clips)[[5, 2]], atol=1e-5)
+
+
+def test_what_does_not_fit_is_named(folder):
+    encoder = skelbench.load(folder / "run", "conmlp-supcon")
+    with pytest.raises(DataError, match=r"6 joints, but conmlp-supcon of .* takes 5"):
+        encoder.represent(make_clips(joints=6))
+    with pytest.raises(DataError, match="clip clip000 has 2 bodies"):
+        encoder.represent(make_clips(bodies=2))
+    long = make_clips(clips=3)
+    long = replace(long, joints=np.tile(long.joints, (3, 1, 1)), offsets=long.offsets * 3)
+    with pytest.raises(DataError, match=r"frames, conmlp-supcon of .* takes at most"):
+        encoder.represent(long)
+
+
+def test_missing_weights_say_what_there_is(folder, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no weights of conmlp-tcl; it has conmlp-supcon-seed0, conmlp-supcon-seed3"
+    ):
+        skelbench.load(folder / "run", "conmlp-tcl")
+    with pytest.raises(ValueError, match="no weights of conmlp-supcon with seed 7"):
+        skelbench.load(folder / "run", "conmlp-supcon", seed=7)
+    with pytest.raises(ValueError, match="raw-linear has no encoder of clips"):
+        skelbench.load(folder / "run", "raw-linear")
+    with pytest.raises(ValueError, match="it has nothing"):
+        skelbench.load(tmp_path, "conmlp-supcon")
+
+
+def test_foreign_and_newer_files_are_refused(tmp_path, folder):
+    path = tmp_path / "weights" / "conmlp-supcon-seed0.safetensors"
+    path.parent.mkdir()
+    weights = load_file(folder / "run/weights/conmlp-supcon-seed0.safetensors")
+    save_file(weights, path)
+    with pytest.raises(ValueError, match="cannot be read as weights of skelbench"):
+        skelbench.load(tmp_path, "conmlp-supcon")
+    save_file(weights, path, metadata={"skelbench": json.dumps({"format": 99, "version": "9.0"})})
+    with pytest.raises(ValueError, match=r"written by skelbench 9\.0, newer"):
+        skelbench.load(tmp_path, "conmlp-supcon")
+    path.write_bytes(b"no weights")
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        skelbench.load(tmp_path, "conmlp-supcon")
