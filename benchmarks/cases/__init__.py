@@ -8,7 +8,7 @@ from benchmarks.cases.case import SIZES, Case, Contender, Instance, Problem, Una
 
 #: Modules that define CASES. A family is imported only when it is asked for: asv runs the suite on commits of skelbench
 #: that do not have every op yet.
-FAMILIES = ("contrastive", "ragged", "training", "inference", "wl", "graph2vec")
+FAMILIES = ("contrastive", "ragged", "training", "inference", "wl", "graph2vec", "skeleton_file")
 
 __all__ = [
     "FAMILIES",

@@ -133,7 +133,7 @@ _BOTH = ("cpu", "cuda")
 CASES = (
     Case(
         "contrastive", f"SupCon, {_WHAT}", make,
-        small=_at("supcon", 256), default=_at("supcon", 1024, 2048), more=_at("supcon", 512),
+        small=_at("supcon", 256), default=_at("supcon", 1024), more=_at("supcon", 512, 2048),
         peers={"eager": eager, "metric-learning": metric_learning}, devices=_BOTH,
     ),
     Case(
@@ -153,12 +153,12 @@ CASES = (
     ),
     Case(
         "contrastive", f"TCL, {_WHAT}", make,
-        small=_at("tcl", 256), default=_at("tcl", 1024, 4096), more=_at("tcl", 512, 16384),
+        small=_at("tcl", 256), default=_at("tcl", 4096), more=_at("tcl", 512, 1024, 16384),
         peers={"eager": eager}, devices=_BOTH,
     ),
     Case(
         "contrastive", f"NT-Xent, {_WHAT}", make,
-        small=_at("ntxent", 64), default=_at("ntxent", 256, 1024), more=_at("ntxent", 512, 4096, 16384),
+        small=_at("ntxent", 64), default=_at("ntxent", 256), more=_at("ntxent", 512, 1024, 4096, 16384),
         peers={"eager": eager, "metric-learning": metric_learning}, devices=_BOTH,
     ),
 )  # fmt: skip
