@@ -35,7 +35,7 @@ step() {
   fi
 }
 
-step machine 60 "$python" benchmarks/gpu_machine.py "$device"
+step machine 90 "$python" benchmarks/gpu_machine.py "$device"
 if [ ${#failed[@]} -gt 0 ]; then
   echo "FAILED: ${failed[*]}"
   exit 1
