@@ -43,9 +43,9 @@ fi
 cat "$out/machine.log"
 
 if [ "$device" = cuda ]; then
-  build=ON tests=() kernels=(-m cuda tests/ops) size=full
+  build=ON tests=() kernels=(-m cuda tests/ops) size=full keyword=
 else
-  build=AUTO tests=(tests/ops/test_wl.py) kernels=(tests/ops/test_wl.py) size=small
+  build=AUTO tests=(tests/test_variants.py) kernels=(tests/benchmarks/test_report.py) size=small keyword=wl_subtrees
 fi
 spread=()
 "$python" -c 'import xdist' 2>/dev/null && spread=(-n 8)
@@ -54,7 +54,7 @@ SKELBENCH_CUDA=$build step build 120 "$python" setup.py build_ext --inplace
 # The kernels' own tests apart and first: what this machine was wanted for.
 step kernels 60 "$python" -m pytest -q -p no:cacheprovider "${kernels[@]}"
 step tests 110 "$python" -m pytest -q -p no:cacheprovider "${spread[@]}" "${tests[@]}"
-step speed 110 "$python" -m benchmarks.compare --device "$device" --size "$size" --seconds 0.5 --out "$out"
+step speed 110 "$python" -m benchmarks.compare --device "$device" --size "$size" -k "$keyword" --seconds 0.5 --out "$out"
 if [ "$device" = cuda ]; then
   # Last, because it is the slowest: the checker follows every access of every thread.
   step sanitizer 70 compute-sanitizer --tool memcheck --error-exitcode 99 --print-limit 20 \
