@@ -1,51 +1,26 @@
 // The padding-free layers on the CPU: schema, checks, and memory.
 #include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
-#include <torch/headeronly/util/Exception.h>
 
-#include <limits>
 #include <tuple>
 #include <vector>
 
 #include "isa/kernels.h"
 #include "isa/pages.h"
+#include "ragged/checks.h"
 #include "ragged/plan.h"
 
 namespace skelbench::ragged {
 namespace {
-
-using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
 
 // The clips of a batch, checked; `rows` packed rows exist.
 class CheckedClips {
 public:
     CheckedClips(const Tensor& offsets, const Tensor& frames, const Tensor& bodies, const Tensor& start,
                  int64_t length, int64_t max_bodies, int64_t columns, int64_t rows)
-        : frames_(torch::stable::contiguous(frames)),
-          bodies_(torch::stable::contiguous(bodies)),
-          start_(torch::stable::contiguous(start)),
-          offsets_(torch::stable::contiguous(offsets)) {
-        for (const Tensor* t : {&offsets_, &frames_, &bodies_, &start_}) {
-            STD_TORCH_CHECK(
-                t->scalar_type() == ScalarType::Long && t->dim() == 1 && t->size(0) == frames_.size(0),
-                "RaggedClips: offsets, frames, bodies and start must be int64, one number per clip");
-        }
-        const int64_t count = frames_.size(0);
-        STD_TORCH_CHECK(count < std::numeric_limits<int32_t>::max(), "RaggedClips: too many clips: ", count);
-        clips_ = {offsets_.const_data_ptr<int64_t>(),
-                  frames_.const_data_ptr<int64_t>(),
-                  bodies_.const_data_ptr<int64_t>(),
-                  start_.const_data_ptr<int64_t>(),
-                  count,
-                  length,
-                  max_bodies,
-                  columns};
-        for (int64_t c = 0; c < count; ++c) {
-            const int64_t t = clips_.frames[c], m = clips_.bodies[c], s = clips_.start[c],
-                          o = clips_.offsets[c];
+        : held_(offsets, frames, bodies, start, length, max_bodies, columns) {
+        const Clips& clips = held_.clips;
+        for (int64_t c = 0; c < clips.count; ++c) {
+            const int64_t t = clips.frames[c], m = clips.bodies[c], s = clips.start[c], o = clips.offsets[c];
             STD_TORCH_CHECK(t >= 1, "RaggedClips: clip ", c, " has frames = ", t, ", expected at least 1");
             STD_TORCH_CHECK(m >= 1 && m <= max_bodies, "RaggedClips: clip ", c, " has bodies = ", m,
                             ", expected 1 to ", max_bodies);
@@ -56,12 +31,11 @@ public:
                             " rows of joints");
         }
     }
-    const Clips& get() const { return clips_; }
-    int64_t features() const { return clips_.length * clips_.max_bodies * clips_.columns; }
+    const Clips& get() const { return held_.clips; }
+    int64_t features() const { return held_.clips.features(); }
 
 private:
-    Tensor frames_, bodies_, start_, offsets_;
-    Clips clips_;
+    HeldClips held_;
 };
 
 // Offsets of clips that lie one after the other, and the rows they take.
@@ -80,11 +54,6 @@ std::tuple<Tensor, int64_t> consecutive(const Tensor& frames, const Tensor& bodi
         rows += t * b;
     }
     return {offsets, rows};
-}
-
-void check_float(const Tensor& x, int64_t dim, const char* name) {
-    STD_TORCH_CHECK(x.scalar_type() == ScalarType::Float && x.dim() == dim, name, " must be float32 with ",
-                    dim, " dimensions");
 }
 
 // A new matrix, on large pages where it is large: otherwise half the time goes to mapping its small ones.
@@ -145,13 +114,6 @@ struct Decoded {
           rows(std::get<1>(placed)),
           clips(offsets, frames, bodies, start, length, max_bodies, columns, rows) {}
 };
-
-int64_t columns_of(const Tensor& weight, int64_t length, int64_t max_bodies) {
-    check_float(weight, 2, "weight");
-    STD_TORCH_CHECK(length > 0 && max_bodies > 0 && weight.size(0) % (length * max_bodies) == 0,
-                    "weight must be (length * max_bodies * J * 3, H)");
-    return weight.size(0) / (length * max_bodies);
-}
 
 Tensor ragged_decode(Tensor hidden, Tensor weight, Tensor bias, Tensor frames, Tensor bodies, Tensor start,
                      int64_t length, int64_t max_bodies) {

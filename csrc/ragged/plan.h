@@ -4,14 +4,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "ragged/clips.h"
 #include "ragged/kernels.h"
 
 namespace skelbench::ragged {
-
-struct Clips {
-    const int64_t *offsets, *frames, *bodies, *start;  // (count,) each
-    int64_t count, length, max_bodies, columns;
-};
 
 class OwnedPlan {
 public:

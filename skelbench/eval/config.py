@@ -32,7 +32,7 @@ def _comma_list(metavar: str, convert: type) -> tyro.constructors.PrimitiveConst
 # quick: chosen on validation parts of training clips (NW-UCLA's camera 2, HDM05's subjects in turn), never on test.
 PRESETS = {
     "quick": Settings(
-        epochs=200, batch_size=64, lr=0.001, sequence_epochs=30, sequence_batch_size=64, windows=20
+        epochs=200, batch_size=64, lr=0.003, sequence_epochs=30, sequence_batch_size=64, windows=20
     ),
     "report": Settings(),
 }

@@ -116,6 +116,13 @@ def footnotes(results: Results) -> list[str]:
         "Published: the report, on NTU RGB+D X-View, with the released sampler; "
         "other data and other training than here.",
     ]
+    for row in VARIANTS:
+        fewer = [score for score in results.of(row.key) if score.n_test < setting.n_test]
+        if fewer:
+            lines.append(
+                f"{row.key} rests on {fewer[0].n_test:,} of the test clips and {fewer[0].n_train:,} of the training "
+                "clips: those with two people are left out, as the report did."
+            )
     best = [f"{row.key} {percent(max(values))}" for row in VARIANTS if (values := _best(results, row.key))]
     if best:
         lines.append(f"Best epoch chosen on the test split (optimistic, not a result): {', '.join(best)}.")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skelbench import reference
 from skelbench.ops import _library
-from skelbench.ops.ragged import RaggedClips, check
+from skelbench.ops.ragged import DEVICES, RaggedClips, check
 
 
 def draw(batch: int, generator: torch.Generator, per_clip: bool = True) -> tuple[Tensor, Tensor]:
@@ -88,7 +88,7 @@ def augment(
         raise ValueError(f"augment: joints is {tuple(joints.shape)}, expected (rows, joints, 3)")
     if not _library.built:
         _library.warn_fallback()
-    elif joints.dtype == torch.float32 and joints.device.type == "cpu":
+    elif joints.dtype == torch.float32 and joints.device.type in DEVICES:
         x, first, t, m, start = torch.ops.skelbench.augment(
             joints, offsets, frames, bodies, index, shear.float(), reverse, length, max_bodies
         )

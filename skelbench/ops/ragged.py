@@ -12,12 +12,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import _dispatch_has_kernel_for_dispatch_key as _dispatch_has_kernel
 from torch.utils.flop_counter import register_flop_formula
 
 from skelbench import reference
 from skelbench.ops import _library
 
 _Shape = tuple[int, ...]
+
+#: Device types whose float32 the extension computes: the GPU where it was built with CUDA.
+DEVICES = (
+    ("cpu", "cuda") if _library.built and _dispatch_has_kernel("skelbench::augment", "CUDA") else ("cpu",)
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +73,10 @@ def packed_rows(clips: RaggedClips) -> Tensor:
 def ragged_linear(clips: RaggedClips, weight: Tensor, bias: Tensor) -> Tensor:
     """Exactly `linear(pad(clips), weight, bias)`, at a cost that follows the frames and bodies present.
 
-    float32 on the CPU runs in the extension; other dtypes and devices, and joints that need a gradient, run as
-    the padded computation.
+    float32 runs in the extension, on the GPU where it was built with CUDA; other dtypes and devices, and joints
+    that need a gradient, run as the padded computation. On a GPU nothing waits for the check of the clips: a
+    clip outside its row is printed by the kernel and stops the device with an error, as torch's own index
+    checks do there.
 
     Args:
         clips: B clips.
@@ -200,7 +208,7 @@ def _compiled(clips: RaggedClips, differentiated: Tensor | None) -> bool:
         return False
     if differentiated is not None and differentiated.requires_grad and torch.is_grad_enabled():
         return False
-    return clips.joints.dtype == torch.float32 and clips.joints.device.type == "cpu"
+    return clips.joints.dtype == torch.float32 and clips.joints.device.type in DEVICES
 
 
 def _linear_fake(

@@ -292,7 +292,11 @@ def test_save_and_load(tmp_path, corpus):
     assert clips.synthetic
     for key in ("names", "subject", "camera", "setup", "replication"):
         np.testing.assert_array_equal(getattr(clips, key), getattr(corpus, key))
-    assert (clips.skeleton, clips.class_names, clips.length) == (corpus.skeleton, corpus.class_names, 300)
+    assert (clips.skeleton, clips.class_names, clips.length) == (
+        corpus.skeleton,
+        corpus.class_names,
+        corpus.length,
+    )
     save(corpus.select(np.arange(36)), tmp_path / "out")
     assert len(load(tmp_path / "out")) == 36
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

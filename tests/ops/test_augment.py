@@ -10,7 +10,7 @@ import torch
 from skelbench import ops
 from skelbench.ops.augment import augment, draw
 from skelbench.ops.ragged import RaggedClips
-from tests.ops.test_ragged import LEVELS, make_clips, needs_extension
+from tests.ops.test_ragged import PLACES, make_clips, needs_extension, to_device
 
 
 def both_views(
@@ -65,18 +65,21 @@ def test_reference_follows_the_definition() -> None:
 
 
 @needs_extension
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("device", "level"), PLACES)
 @pytest.mark.parametrize(
     ("clips", "length", "max_bodies", "joints"),
     [(1, 1, 1, 1), (5, 3, 2, 1), (40, 31, 2, 25), (60, 20, 3, 12)],
 )
-def test_op_follows_the_definition(level: str, clips: int, length: int, max_bodies: int, joints: int) -> None:
+def test_op_follows_the_definition(
+    device: str, level: str, clips: int, length: int, max_bodies: int, joints: int
+) -> None:
     data = make_clips(clips, length, max_bodies, joints, dtype=torch.float32)
     generator = torch.Generator().manual_seed(2)
     index = torch.randint(clips, (2 * clips,), generator=generator)
     shear, reverse = draw(2 * clips, generator)
     with ops.use_isa(level):
-        views = both_views(data, index, shear, reverse)
+        views = both_views(to_device(data, device), *(x.to(device) for x in (index, shear, reverse)))
+    views = to_device(views, "cpu")
     assert_follows_the_definition(data, index, shear, reverse, views)
 
 
@@ -94,6 +97,21 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         torch.set_num_threads(threads)
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])
+
+
+@needs_extension
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(
+    ("field", "value"), [("index", 4), ("index", -1), ("frames", 10), ("offsets", 10_000)]
+)
+def test_cuda_names_the_place_that_does_not_fit(field: str, value: int) -> None:
+    data = to_device(make_clips(4, dtype=torch.float32), "cuda")
+    index = torch.tensor([0, 2], device="cuda")
+    (index if field == "index" else getattr(data, field))[1 if field == "index" else 2] = value
+    shear, reverse = (x.cuda() for x in draw(2, torch.Generator().manual_seed(0)))
+    with pytest.raises(RuntimeError, match="place 1 of the batch"):
+        both_views(data, index, shear, reverse)
 
 
 @needs_extension

@@ -15,6 +15,19 @@ from skelbench.ops.ragged import RaggedClips, packed_rows, pad, ragged_decode, r
 
 LEVELS = ops.isa_levels() if ops.built else []
 needs_extension = pytest.mark.skipif(not ops.built, reason="the extension is not built")
+needs_cuda = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+#: Where the extension computes: (device, instruction set).
+PLACES = [("cpu", level) for level in LEVELS] + [
+    pytest.param("cuda", level, marks=needs_cuda) for level in LEVELS[-1:]
+]
+
+
+def to_device(clips: RaggedClips, device: str) -> RaggedClips:
+    fields = {name: x.to(device) for name, x in vars(clips).items() if isinstance(x, Tensor)}
+    return replace(clips, **fields)
 
 
 def make_clips(
@@ -106,7 +119,7 @@ def assert_as_good_as_eager(
 ) -> None:
     """Error at most twice that of the padded computation in float32, plus the rounding of one result."""
     truth_out = eager(*(x.double() for x in inputs))
-    grad = torch.randn(truth_out.shape, generator=torch.Generator().manual_seed(1))
+    grad = torch.randn(truth_out.shape, generator=torch.Generator().manual_seed(1)).to(truth_out.device)
     ours = with_gradients(f, grad, *inputs)
     padded = with_gradients(eager, grad, *inputs)
     truth = with_gradients(eager, grad, *(x.double() for x in inputs))
@@ -117,14 +130,15 @@ def assert_as_good_as_eager(
 
 
 @needs_extension
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("device", "level"), PLACES)
 @pytest.mark.parametrize(("batch", "length", "max_bodies", "joints", "width"), SHAPES)
 def test_linear_op_is_exact(
-    level: str, batch: int, length: int, max_bodies: int, joints: int, width: int
+    device: str, level: str, batch: int, length: int, max_bodies: int, joints: int, width: int
 ) -> None:
-    clips = make_clips(batch, length, max_bodies, joints, dtype=torch.float32)
+    clips = to_device(make_clips(batch, length, max_bodies, joints, dtype=torch.float32), device)
     g = torch.Generator().manual_seed(3)
-    inputs = [torch.randn(width, clips.features, generator=g), torch.randn(width, generator=g)]
+    shapes = [(width, clips.features), (width,)]
+    inputs = [torch.randn(*shape, generator=g).to(device) for shape in shapes]
 
     def eager(weight: Tensor, bias: Tensor) -> Tensor:
         return F.linear(reference.pad(clips).to(weight.dtype), weight, bias)
@@ -134,15 +148,15 @@ def test_linear_op_is_exact(
 
 
 @needs_extension
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("device", "level"), PLACES)
 @pytest.mark.parametrize(("batch", "length", "max_bodies", "joints", "width"), SHAPES)
 def test_decode_op_is_exact(
-    level: str, batch: int, length: int, max_bodies: int, joints: int, width: int
+    device: str, level: str, batch: int, length: int, max_bodies: int, joints: int, width: int
 ) -> None:
-    clips = make_clips(batch, length, max_bodies, joints, dtype=torch.float32)
+    clips = to_device(make_clips(batch, length, max_bodies, joints, dtype=torch.float32), device)
     g = torch.Generator().manual_seed(4)
     shapes = [(batch, width), (clips.features, width), (clips.features,)]
-    inputs = [torch.randn(*shape, generator=g) for shape in shapes]
+    inputs = [torch.randn(*shape, generator=g).to(device) for shape in shapes]
 
     def eager(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return reference.ragged_decode(hidden, weight, bias, clips)
@@ -200,16 +214,33 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
 
 
 @needs_extension
-def test_opcheck() -> None:
-    clips = make_clips(5, dtype=torch.float32)
-    weight = torch.randn(12, clips.features, requires_grad=True)
-    bias = torch.randn(12, requires_grad=True)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
+def test_opcheck(device: str) -> None:
+    clips = to_device(make_clips(5, dtype=torch.float32), device)
+    weight = torch.randn(12, clips.features, requires_grad=True, device=device)
+    bias = torch.randn(12, requires_grad=True, device=device)
     where = (clips.offsets, clips.frames, clips.bodies, clips.start)
     torch.library.opcheck(torch.ops.skelbench.ragged_linear, (clips.joints, *where, weight, bias, 9, 2))
-    hidden = torch.randn(5, 12, requires_grad=True)
-    decoder = torch.randn(clips.features, 12, requires_grad=True)
-    offset = torch.randn(clips.features, requires_grad=True)
+    hidden = torch.randn(5, 12, requires_grad=True, device=device)
+    decoder = torch.randn(clips.features, 12, requires_grad=True, device=device)
+    offset = torch.randn(clips.features, requires_grad=True, device=device)
     torch.library.opcheck(torch.ops.skelbench.ragged_decode, (hidden, decoder, offset, *where[1:], 9, 2))
+
+
+@needs_extension
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_repeats_its_bits_and_names_a_clip_that_a_decoder_cannot_read() -> None:
+    clips = to_device(make_clips(200, 50, 2, 25, dtype=torch.float32), "cuda")
+    weight, bias = torch.randn(150, clips.features, device="cuda"), torch.randn(150, device="cuda")
+    grad = torch.randn(200, 150, device="cuda")
+    first, again = (
+        with_gradients(lambda w, b: ragged_linear(clips, w, b), grad, weight, bias) for _ in range(2)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    clips.bodies[7] = 3
+    with pytest.raises(RuntimeError, match="clip 7 has"):
+        ragged_decode(grad, weight.t(), torch.zeros(clips.features, device="cuda"), clips)
 
 
 @needs_extension

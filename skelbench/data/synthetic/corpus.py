@@ -182,7 +182,7 @@ def synthetic_corpus(clips: int = 720, seed: int = 0) -> Clips:
         skeleton=NTU_25,
         class_names=tuple(name for name, *_ in ACTIONS),
         dataset="synthetic",
-        length=ntu.LENGTH,
+        length=int(frames.max()),  # not the 300 of NTU: the main job shall run in minutes without any data
         max_bodies=ntu.MAX_BODIES,
         source=f"synthetic corpus (clips={clips}, seed={seed})",
         synthetic=True,
