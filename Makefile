@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: eval test check clean
+.PHONY: eval test check gpu-check gpu-packages clean
 
 eval: $(VENV)/installed
 	$(BIN)/python -m skelbench.eval xview
@@ -23,6 +23,15 @@ $(VENV)/installed: $(SOURCES)
 	$(BIN)/python -m pip install --quiet torch==2.13.0 --group build
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[test,graph]'
 	touch $@
+
+# Build, tests, compute-sanitizer and speed on a CUDA machine with its own torch; no network. OUT is the folder to fill.
+gpu-check:
+	PYTHON=$(PYTHON) benchmarks/gpu_check.sh $(or $(OUT),results/gpu)
+
+# The pure Python packages that such a machine may lack, to be carried there with the sources.
+gpu-packages:
+	$(PYTHON) -m pip install --quiet --upgrade --no-deps --target build/gpu-packages \
+	  lightning-fabric lightning-utilities tyro docstring-parser shtab typeguard
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info skelbench/*.so skelbench/data/*.so

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,11 +31,35 @@ class Ratio:
     def __str__(self) -> str:
         return f"{self.median:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
+    def times(self, factor: float) -> Ratio:
+        """The ratio times a constant: where one call of B does more or less of the work than one of A."""
+        return replace(self, median=self.median * factor, low=self.low * factor, high=self.high * factor)
 
-def _seconds(f: Callable[[], object]) -> float:
+
+Timer = Callable[[Callable[[], object]], float]
+
+
+def clock(f: Callable[[], object]) -> float:
+    """Seconds of one call by the wall clock."""
     start = time.perf_counter()
     f()
     return time.perf_counter() - start
+
+
+def timer_of(device: str) -> Timer:
+    """What times one call on a device."""
+    if device == "cpu":
+        return clock
+    from benchmarks.gpu import event_timer
+
+    return event_timer()
+
+
+def seconds_of(f: Callable[[], object], device: str = "cpu", repeats: int = 5) -> float:
+    """Shortest of some calls, warmed up."""
+    timer = timer_of(device)
+    f()
+    return min(timer(f) for _ in range(repeats))
 
 
 def bootstrap_median(values: np.ndarray, level: float = 0.95, draws: int = 2000) -> tuple[float, float]:
@@ -53,6 +77,7 @@ def paired_ratio(
     seconds: float = 4.0,
     min_groups: int = 5,
     max_groups: int = 200,
+    timer: Timer = clock,
 ) -> Ratio:
     """Time of B over time of A from interleaved groups A B B A, for `seconds`, at least `min_groups`."""
     a(), b()  # warm caches and allocators
@@ -62,7 +87,7 @@ def paired_ratio(
     try:
         end = time.perf_counter() + seconds
         while len(groups) < min_groups or (time.perf_counter() < end and len(groups) < max_groups):
-            groups.append([_seconds(a), _seconds(b), _seconds(b), _seconds(a)])
+            groups.append([timer(a), timer(b), timer(b), timer(a)])
     finally:
         if collecting:
             gc.enable()

@@ -1,0 +1,41 @@
+"""Clips of random numbers with NTU-like lengths, which the cases of the padding-free layers and of training share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skelbench.ops.augment import augment
+from skelbench.ops.ragged import RaggedClips
+
+LENGTH, BODIES, JOINTS, CLASSES = 300, 2, 25, 60
+
+
+def ntu_like(clips: int, device: str = "cpu", seed: int = 0) -> RaggedClips:
+    """Standard-normal coordinates; mean near 83 of 300 frames, one body in 82 of 100 clips; all start at frame 0."""
+    rng = np.random.default_rng(seed)
+    frames = np.clip(np.round(np.exp(rng.normal(np.log(76), 0.42, clips))), 20, LENGTH).astype(np.int64)
+    bodies = np.where(rng.random(clips) < 0.18, 2, 1)
+    counts = frames * bodies
+    joints = rng.standard_normal((int(counts.sum()), JOINTS, 3), dtype=np.float32)
+    arrays = (joints, counts.cumsum() - counts, frames, bodies, np.zeros(clips, dtype=np.int64))
+    return RaggedClips(*(torch.from_numpy(array).to(device) for array in arrays), LENGTH, BODIES)
+
+
+def views_of(data: RaggedClips, index: Tensor, shear: Tensor, reverse: Tensor) -> RaggedClips:
+    """Both views of the clips at `index`."""
+    return augment(data.joints, data.offsets, data.frames, data.bodies, index, shear, reverse, LENGTH, BODIES)
+
+
+def some(data: RaggedClips, index: Tensor) -> RaggedClips:
+    """The clips at `index`, on the same rows."""
+    picked: Any = (getattr(data, name)[index] for name in ("offsets", "frames", "bodies", "start"))
+    return RaggedClips(data.joints, *picked, LENGTH, BODIES)
+
+
+def rows_in(clips: RaggedClips) -> int:
+    """Rows of joints that the clips have: the sum of frames * bodies."""
+    return int((clips.frames * clips.bodies).sum())

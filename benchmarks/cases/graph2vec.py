@@ -1,0 +1,131 @@
+"""graph2vec: from documents to vectors (PV-DBOW), and everything before that (labels, subtrees, corpus file)."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.cases.case import Case, Contender, Problem, expect
+from benchmarks.cases.graphs import EDGES, ITERATIONS, NODES, zipf_labels
+from benchmarks.peers import gensim_feed
+from skelbench import reference
+from skelbench.data.skeletons import NTU_25
+from skelbench.graph2vec import SkeletonGraphs, pv_dbow, window_topology
+from skelbench.graph2vec.documents import SkeletonDocuments, build_vocabulary, write_corpus
+from skelbench.graph2vec.graphs import window_rows
+from skelbench.ops.wl import neighbour_lists
+
+MIN_COUNT, NEGATIVE = 5, 5
+
+
+@dataclass(frozen=True)
+class Inputs:
+    documents: SkeletonDocuments
+    settings: pv_dbow.Settings
+    counts: dict[int, int]  #: of the words kept, by token, from skelbench.reference
+
+
+def documents_of(graphs: int) -> SkeletonDocuments:
+    """Graphs of one frame each."""
+    rows = window_rows(torch.arange(graphs), torch.ones(graphs, dtype=torch.int64), 1, 1)
+    topology = window_topology(NTU_25, 1)
+    return SkeletonDocuments(
+        SkeletonGraphs(zipf_labels(graphs), rows, topology, np.arange(graphs), ()), ITERATIONS
+    )
+
+
+def expected_counts(graphs: int) -> dict[int, int]:
+    """How often each word occurs that occurs MIN_COUNT times."""
+    tokens = reference.wl_subtrees(zipf_labels(graphs), *neighbour_lists(EDGES, NODES), ITERATIONS)
+    words, counts = np.unique(tokens.numpy(), return_counts=True)
+    keep = counts >= MIN_COUNT
+    return dict(zip(words[keep].tolist(), counts[keep].tolist(), strict=True))
+
+
+def _check_vectors(vectors: np.ndarray[Any, Any], x: Inputs) -> None:
+    """Random numbers differ, so vectors do; but all must have been trained, and to a similar length."""
+    expect(vectors.shape == (len(x.documents), x.settings.dimensions), f"PV-DBOW: vectors {vectors.shape}")
+    expect(bool(np.isfinite(vectors).all()), "PV-DBOW: vectors are not finite")
+    length = np.linalg.norm(vectors, axis=1)
+    expect(float(length.min()) > 0, "PV-DBOW: a vector was not trained")
+
+
+def make(device: str, graphs: int, epochs: int) -> Problem:
+    documents = documents_of(graphs)
+    settings = pv_dbow.Settings(128, epochs, 0.025, 1e-4, 0.0, NEGATIVE, workers=2, seed=0)
+    x = Inputs(documents, settings, expected_counts(graphs))
+
+    def run() -> pv_dbow.Trained:
+        return pv_dbow.train(documents, build_vocabulary(documents, MIN_COUNT), settings)
+
+    def check() -> None:
+        vocabulary = build_vocabulary(documents, MIN_COUNT)
+        counts = dict(zip(vocabulary.tokens.tolist(), vocabulary.counts.tolist(), strict=True))
+        expect(counts == x.counts, "PV-DBOW: the words are not those of skelbench.reference")
+        _check_vectors(run().vectors, x)
+
+    # A word meets its document and NEGATIVE others: a product, and two updates of a vector, each 2 * 128 flops.
+    flops = float(epochs) * sum(x.counts.values()) * (1 + NEGATIVE) * 6 * settings.dimensions
+    return Problem(x, Contender(run, check), flops, bytes=0, items=graphs, unit="graphs")
+
+
+def by_gensim(x: Inputs) -> Contender:
+    import gensim  # noqa: F401
+
+    words = [row.tolist() for chunk in x.documents.chunks() for row in chunk.astype(str)]
+
+    def run() -> Any:
+        return gensim_feed.train(words, x.settings, MIN_COUNT)
+
+    def check() -> None:
+        model = run()
+        counts = {int(word): model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key}
+        expect(counts == x.counts, "gensim: the words are not ours")
+        _check_vectors(gensim_feed.vectors(model), x)
+
+    return Contender(run, check, packages=("gensim",))
+
+
+def make_corpus(device: str, graphs: int) -> Problem:
+    """Everything before the embedding, from random numbers to the file."""
+
+    def run() -> tuple[int, int, int]:
+        documents = documents_of(graphs)
+        vocabulary = build_vocabulary(documents, MIN_COUNT)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "corpus.txt"
+            lines = write_corpus(documents, vocabulary, path)
+            return lines, len(vocabulary), path.stat().st_size
+
+    def check() -> None:
+        lines, words, size = run()
+        expect(lines == graphs, f"corpus: {lines} lines of {graphs} graphs")
+        width = len(f"{words:x}") + 1
+        expect(size == graphs * (ITERATIONS + 1) * NODES * width, f"corpus: a file of {size} bytes")
+        if graphs <= 100_000:
+            expect(
+                words == len(expected_counts(graphs)),
+                "corpus: the words are not those of skelbench.reference",
+            )
+
+    # Labels in, each token written and counted once as 64 bits, and the file (4 characters a word).
+    bytes_ = graphs * NODES * (8.0 + (ITERATIONS + 1) * (8 + 4))
+    return Problem(None, Contender(run, check), flops=0, bytes=bytes_, items=graphs, unit="graphs")
+
+
+CASES = (
+    Case(
+        "pv_dbow", "documents of 75 words to vectors of 128, 2 workers", make,
+        small=({"graphs": 200, "epochs": 1},), default=({"graphs": 5000, "epochs": 3},),
+        more=({"graphs": 20000, "epochs": 10},), peers={"gensim, iterable": by_gensim},
+    ),
+    Case(
+        "corpus", "labels, subtrees, counts and corpus file", make_corpus,
+        small=({"graphs": 500},), more=({"graphs": 1_000_000},),
+    ),
+)  # fmt: skip

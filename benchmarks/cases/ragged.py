@@ -1,0 +1,161 @@
+"""Padding-free layers: both views of a batch, the first layer, and the decoder's last one, against padded torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.cases.case import Case, Contender, Problem, expect_close
+from benchmarks.cases.clips import BODIES, LENGTH, ntu_like, rows_in, some, views_of
+from skelbench import reference
+from skelbench.ops.augment import draw
+from skelbench.ops.ragged import RaggedClips, pad, ragged_decode, ragged_linear
+
+WIDTH = 256  # of ConMLP's layers
+TOLERANCE = 1e-4  # relative L2 against float64
+
+
+# ---- augment ----
+
+
+@dataclass(frozen=True)
+class Augment:
+    data: RaggedClips
+    index: Tensor
+    shear: Tensor
+    reverse: Tensor
+    views: RaggedClips  #: what is to be made
+
+
+def make_augment(device: str, batch: int) -> Problem:
+    data = ntu_like(4 * batch)
+    generator = torch.Generator().manual_seed(0)
+    index = torch.randperm(len(data), generator=generator)[:batch]
+    shear, reverse = draw(batch, generator)
+    x = Augment(data, index, shear, reverse, views_of(data, index, shear, reverse))
+
+    def run() -> RaggedClips:
+        return views_of(data, index, shear, reverse)
+
+    def check() -> None:
+        expected = reference.augment(
+            data.joints.double(),
+            data.offsets,
+            data.frames,
+            data.bodies,
+            index,
+            shear.double(),
+            reverse,
+            LENGTH,
+        )[0]
+        expect_close(run().joints, expected, 1e-6, "augment")
+
+    # Each row is read once and written twice.
+    bytes_ = 1.5 * x.views.joints.numel() * 4
+    return Problem(x, Contender(run, check), flops=0, bytes=bytes_, items=batch, unit="clips")
+
+
+def augment_padded(x: Augment) -> Contender:
+    rows = pad(some(x.data, x.index)).view(len(x.index), LENGTH, -1, 3)
+
+    def run() -> Tensor:
+        sheared = torch.bmm(rows.flatten(1, 2), x.shear).view_as(rows)
+        return torch.cat([sheared, torch.where(x.reverse[:, None, None, None], rows.flip(1), rows)])
+
+    return Contender(
+        run, lambda: expect_close(run().flatten(1), pad(x.views), 1e-6, "padded augment"), packages=("torch",)
+    )
+
+
+# ---- the two layers ----
+
+
+@dataclass(frozen=True)
+class Layer:
+    clips: RaggedClips  #: both views of a batch
+    rows: Tensor  #: the same, padded
+    weight: Tensor
+    bias: Tensor
+    hidden: Tensor  #: the decoder's input, or what multiplies the first layer's output
+
+
+def _layer(batch: int, decoder: bool) -> Layer:
+    generator = torch.Generator().manual_seed(0)
+    data = ntu_like(batch)
+    clips = views_of(data, torch.arange(batch), *draw(batch, generator))
+    weight = torch.randn(WIDTH, clips.features, generator=generator).mul_(0.01)
+    if decoder:
+        weight = weight.t().contiguous()
+    bias = torch.zeros(len(weight))
+    hidden = torch.randn(2 * batch, WIDTH, generator=generator)
+    return Layer(
+        clips, pad(clips), weight.requires_grad_(), bias.requires_grad_(), hidden.requires_grad_(decoder)
+    )
+
+
+def _contender(
+    output: Callable[..., Tensor], gradient: Callable[[Layer], Tensor], x: Layer, parts: int
+) -> Contender:
+    """Times output and gradients of `parts` tensors; checks both against the padded layer in float64."""
+    parameters = [x.weight, x.bias, x.hidden][:parts]
+
+    def run() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(output(x, *parameters[:2]), parameters, gradient(x))
+
+    def check() -> None:
+        wide = [p.detach().double().requires_grad_() for p in parameters]
+        if parts == 2:
+            exact, upstream = F.linear(x.rows.double(), *wide), x.hidden.detach().double()
+        else:
+            exact, upstream = F.linear(wide[2], *wide[:2]), x.rows.double()
+        expected = torch.autograd.grad(exact, wide, upstream)
+        for name, actual, right in zip(("weight", "bias", "hidden"), run(), expected, strict=False):
+            expect_close(actual, right, TOLERANCE, f"gradient of the {name}")
+
+    return Contender(run, check, packages=("torch",))
+
+
+def make_linear(device: str, batch: int) -> Problem:
+    x = _layer(batch, decoder=False)
+    ours = _contender(lambda x, w, b: ragged_linear(x.clips, w, b), lambda x: x.hidden, x, 2)
+    products = 2.0 * rows_in(x.clips) * x.clips.joints[0].numel() * WIDTH
+    return Problem(x, ours, flops=2 * products, bytes=0, items=2 * batch, unit="clips")
+
+
+def linear_padded(x: Layer) -> Contender:
+    return _contender(lambda x, w, b: F.linear(x.rows, w, b), lambda x: x.hidden, x, 2)
+
+
+def make_decode(device: str, batch: int) -> Problem:
+    x = _layer(batch, decoder=True)
+    ours = _contender(lambda x, w, b: ragged_decode(x.hidden, w, b, x.clips), lambda x: x.clips.joints, x, 3)
+    products = 2.0 * rows_in(x.clips) * x.clips.joints[0].numel() * WIDTH
+    return Problem(x, ours, flops=3 * products, bytes=0, items=2 * batch, unit="clips")
+
+
+def decode_padded(x: Layer) -> Contender:
+    # Padded torch computes every place; zeros where the clips have nothing make the gradients the same.
+    return _contender(lambda x, w, b: F.linear(x.hidden, w, b), lambda x: x.rows, x, 3)
+
+
+_SHAPE = f"{LENGTH} frames, {BODIES} bodies, 25 joints"
+CASES = (
+    Case(
+        "augment", f"gather, shear and reverse both views; {_SHAPE}", make_augment,
+        small=({"batch": 8},), default=({"batch": 512},), peers={"padded torch": augment_padded},
+    ),
+    Case(
+        "ragged_linear", f"first layer, forward + weight gradient; {_SHAPE} -> {WIDTH}", make_linear,
+        small=({"batch": 8},), default=({"batch": 512},), more=({"batch": 64},),
+        peers={"padded torch": linear_padded},
+    ),
+    Case(
+        "ragged_decode", f"decoder's layer, forward + all gradients; {WIDTH} -> {_SHAPE}", make_decode,
+        small=({"batch": 8},), default=({"batch": 512},), more=({"batch": 64},),
+        peers={"padded torch": decode_padded},
+    ),
+)  # fmt: skip

@@ -1,0 +1,137 @@
+"""A training step and an epoch of ConMLP with SupCon, ours against the padded step of the released code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.cases.case import Case, Contender, Problem, expect_close
+from benchmarks.cases.clips import BODIES, CLASSES, JOINTS, LENGTH, ntu_like, rows_in, some, views_of
+from benchmarks.peers import released
+from skelbench.losses import SupConLoss
+from skelbench.models.conmlp import ConMLP, InputShape, ProjectionHead
+from skelbench.ops.augment import draw
+from skelbench.ops.ragged import RaggedClips, pad
+
+SHAPE = InputShape(LENGTH, BODIES, JOINTS, CLASSES)
+TEMPERATURE = 0.07
+
+
+@dataclass(frozen=True)
+class Inputs:
+    data: RaggedClips
+    labels: Tensor
+    batch: int
+    steps: int
+
+
+class Step(nn.Module):
+    """Encoder, head and optimiser; `fused` is all that the optimisers differ in."""
+
+    def __init__(self, encoder: ConMLP, fused: bool) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, ProjectionHead(encoder.width)
+        self.optimiser = torch.optim.SGD(
+            self.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4, fused=fused or None
+        )
+
+    def learn(self, loss: Tensor) -> Tensor:
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return loss
+
+
+class Ours(Step):
+    def __init__(self, x: Inputs) -> None:
+        super().__init__(ConMLP(SHAPE), fused=True)
+        self.x, self.loss = x, SupConLoss(TEMPERATURE)
+
+    def compute(self, index: Tensor, shear: Tensor, reverse: Tensor) -> Tensor:
+        embeddings = self.head(self.encoder(views_of(self.x.data, index, shear, reverse)))
+        loss: Tensor = self.loss(embeddings, self.x.labels[index].repeat(2))
+        return loss
+
+
+class Released(Step):
+    def __init__(self, x: Inputs) -> None:
+        super().__init__(released.PaddedConMLP(SHAPE), fused=False)
+        self.x = x
+        self.rows = pad(x.data).view(len(x.data), LENGTH, -1).numpy()
+
+    def compute(self, index: Tensor, shear: Tensor, reverse: Tensor) -> Tensor:
+        views = released.views(self.rows, index.numpy(), shear[0].double().numpy(), bool(reverse[0]))
+        embeddings = self.head(self.encoder(views))
+        return released.loss(embeddings, self.x.labels[index].repeat(2), TEMPERATURE)
+
+
+def contender(kind: type[Ours] | type[Released], x: Inputs) -> Contender:
+    torch.manual_seed(0)
+    step = kind(x)
+    generator = torch.Generator().manual_seed(0)
+
+    def run() -> None:
+        for _ in range(x.steps):
+            index = torch.randint(len(x.data), (x.batch,), generator=generator)
+            views = draw(x.batch, generator, per_clip=kind is Ours)
+            step.learn(step.compute(index, *views))
+
+    def check() -> None:
+        """One step on the same weights and draws, dropout off, against the same step in float64."""
+        index, views = torch.arange(x.batch), draw(x.batch, torch.Generator().manual_seed(1), per_clip=False)
+        step.eval()
+        loss = step.compute(index, *views)
+        step.zero_grad()
+        loss.backward()
+        exact = _exact(step, x, index, *views)
+        expect_close(loss.detach(), exact[0], 1e-5, "loss of a step")
+        assert step.encoder.first.weight.grad is not None
+        expect_close(step.encoder.first.weight.grad, exact[1], 1e-3, "first layer's gradient of a step")
+        step.train()
+
+    return Contender(run, check, packages=("torch", "numpy"))
+
+
+def _exact(step: Step, x: Inputs, index: Tensor, shear: Tensor, reverse: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss and first layer's gradient in float64 by padded torch."""
+    wide = Step(released.PaddedConMLP(SHAPE), fused=False).double().eval()
+    wide.load_state_dict(step.state_dict())
+    rows = pad(some(x.data, index)).view(len(index), LENGTH, -1).double()
+    turned = rows.flip(1) if bool(reverse[0]) else rows
+    sheared = (rows.view(len(rows), -1, 3) @ shear[0].double()).flatten(1)
+    embeddings = wide.head(wide.encoder(torch.cat([sheared, turned.flatten(1)])))
+    loss = released.loss(embeddings, x.labels[index].repeat(2), TEMPERATURE)
+    loss.backward()
+    assert wide.encoder.first.weight.grad is not None
+    return loss.detach(), wide.encoder.first.weight.grad
+
+
+def make(device: str, batch: int, clips: int, steps: int = 1) -> Problem:
+    data = ntu_like(clips)
+    x = Inputs(data, torch.arange(clips) % CLASSES, batch, steps)
+    # The first layer, forward and weight gradient, of the views of an average batch; the rest is below 2 % of it.
+    rows = rows_in(data) / clips * 2 * batch
+    flops = steps * 2 * 2.0 * rows * JOINTS * 3 * 256
+    # SGD with momentum reads weight, gradient and momentum and writes two of them.
+    bytes_ = steps * 5.0 * SHAPE.features * 256 * 4
+    return Problem(x, contender(Ours, x), flops, bytes_, items=steps * batch, unit="clips")
+
+
+def by_released(x: Inputs) -> Contender:
+    return contender(Released, x)
+
+
+_PEERS = {"released step": by_released}
+CASES = (
+    Case(
+        "training_step", "ConMLP with SupCon: views, forward, backward, SGD", make,
+        small=({"batch": 8, "clips": 16},), default=({"batch": 512, "clips": 2048},), peers=_PEERS,
+    ),
+    Case(
+        "epoch", "a pass over the clips: views, forward, backward, SGD of every batch", make,
+        small=({"batch": 8, "clips": 16, "steps": 2},), more=({"batch": 512, "clips": 4096, "steps": 8},),
+        peers=_PEERS,
+    ),
+)  # fmt: skip
