@@ -22,7 +22,8 @@ def ntu_like(clips: int, device: str = "cpu", seed: int = 0) -> RaggedClips:
     counts = frames * bodies
     joints = rng.standard_normal((int(counts.sum()), JOINTS, 3), dtype=np.float32)
     arrays = (joints, counts.cumsum() - counts, frames, bodies, np.zeros(clips, dtype=np.int64))
-    return RaggedClips(*(torch.from_numpy(array).to(device) for array in arrays), LENGTH, BODIES)
+    tensors: Any = (torch.from_numpy(array).to(device) for array in arrays)
+    return RaggedClips(*tensors, LENGTH, BODIES)
 
 
 def views_of(data: RaggedClips, index: Tensor, shear: Tensor, reverse: Tensor) -> RaggedClips:
@@ -33,7 +34,7 @@ def views_of(data: RaggedClips, index: Tensor, shear: Tensor, reverse: Tensor) -
 def some(data: RaggedClips, index: Tensor) -> RaggedClips:
     """The clips at `index`, on the same rows."""
     picked: Any = (getattr(data, name)[index] for name in ("offsets", "frames", "bodies", "start"))
-    return RaggedClips(data.joints, *picked, LENGTH, BODIES)
+    return RaggedClips(data.joints, *picked, length=LENGTH, max_bodies=BODIES)
 
 
 def rows_in(clips: RaggedClips) -> int:
