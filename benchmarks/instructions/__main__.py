@@ -87,8 +87,6 @@ def main() -> int:
     recorded: dict[str, Any] = {"compiler": "", "instructions": {}}
     if COUNTS.exists():
         recorded = json.loads(COUNTS.read_text())
-        json.loads(COUNTS.read_text()) if COUNTS.exists() else {"compiler": "", "instructions": {}}
-    )
     comparable = recorded["compiler"] == built_by
     grown = []
     for kernel, value in counts.items():
