@@ -1,8 +1,8 @@
 """The benchmarks that asv runs at every commit.
 
-asv imports everything in its benchmark folder with the skelbench of the commit, so the folder holds the suite alone, and
-the cases are imported one family at a time. `benchmarks` is made importable by itself: the root of the repository on the
-path would put its skelbench, of another commit and perhaps not built, before the one that asv installed.
+asv imports everything in its benchmark folder with the skelbench of the commit, so the folder holds the suite alone,
+and the cases are imported one family at a time. `benchmarks` is made importable by itself: the root of the repository
+on the path would put its skelbench, of another commit and perhaps not built, before the one that asv installed.
 """
 
 import importlib.util
