@@ -38,7 +38,6 @@ TERMINAL_COLUMNS = (
     "kNN-1 %",
     "params M",
     "train clips/s",
-    "test clips/s",
     "published %",
 )
 
@@ -148,10 +147,10 @@ def _released(results: Results) -> list[str]:
 
 def terminal_table(results: Results) -> Table:
     """The table for the terminal: what fits in 80 columns."""
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
     keep = [COLUMNS.index(name) for name in TERMINAL_COLUMNS]
     for index in keep:
-        header = COLUMNS[index].replace(" ", "\n", 1)
+        header = COLUMNS[index].replace(" ", "\n")
         table.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)
     group = None
     for row in rows(results):

@@ -19,6 +19,7 @@ class Options:
 
       python -m skelbench.prepare nturgbd_skeletons/ ntu60/
       python -m skelbench.prepare nturgbd_skeletons/ ntu60/ --export ctrgcn pyskl --export-to public/
+      python -m skelbench.prepare nturgbd_skeletons/ ntu60/ --json-graphs graphs/ --json-windows 12
       python -m skelbench.prepare --check ntu60/
 
     Exit code: 0, or 1 where clips were lost for another reason than the official lists of missing skeletons or that
@@ -37,6 +38,12 @@ class Options:
     """Also write public formats: ctrgcn (NTU60_CV.npz and so on), pyskl (ntu60_3danno.pkl)."""
     export_to: Path | None = None
     """Folder for the exports. Default: beside OUT."""
+    json_graphs: Path | None = None
+    """Also write the graphs of the clips of one person there, as the JSON that graph2vec tools read: a file a graph."""
+    json_windows: int = 60
+    """Graphs of each clip."""
+    json_window: int = 5
+    """Consecutive frames of a graph."""
     check: Path | None = None
     """Verify a prepared folder instead: hashes, ranges, counts."""
 
@@ -53,6 +60,8 @@ def main() -> int:
             return 0
         if options.raw is None or options.out is None:
             raise DataError("name RAW and OUT (or --check OUT); see --help")
+        if min(options.json_windows, options.json_window) < 1:
+            raise DataError("--json-windows and --json-window must be at least 1")
         return _prepare(options, options.raw, options.out)
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -93,6 +102,21 @@ def _prepare(options: Options, raw: Path, out: Path) -> int:
     for name in options.export:
         for path in EXPORTS[name](outcome.clips, options.export_to or out.parent):
             print(f"wrote {path}")
+    if options.json_graphs is not None:
+        from skelbench.prepare.json_graphs import export_json_graphs
+
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+            task = bar.add_task("clips to graphs", total=None)
+            done = export_json_graphs(
+                outcome.clips,
+                options.json_graphs,
+                options.json_windows,
+                options.json_window,
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        print(
+            f"wrote {done.graphs:,} graphs to {done.folder}; left out: {done.left_out:,} clips of two people"
+        )
     if outcome.lost:
         print(f"{len(outcome.lost):,} clips were lost to bad files, see {out / LOG}", file=sys.stderr)
     return 1 if outcome.lost else 0

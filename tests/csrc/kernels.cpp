@@ -1,0 +1,45 @@
+// The CUDA launchers of augment and the padding-free layers, as C functions for test_cuda_on_host.py.
+#include "augment_cuda.cpp"
+#include "ragged_cuda.cpp"
+
+using namespace skelbench;
+using ragged::Clips;
+using ragged::Weight;
+
+extern "C" {
+
+void host_order(int order) {
+    fibre_order(order);
+}
+
+int64_t project_scratch(const Clips* clips, int64_t units) {
+    return ragged::project_scratch_bytes(*clips, units);
+}
+int project(const Clips* clips, int64_t rows, const float* x, const Weight<const float>* w, const float* bias,
+            void* scratch, float* out) {
+    return ragged::project_cuda({*clips, rows, nullptr}, x, *w, bias, scratch, out);
+}
+int outer(const Clips* clips, int64_t rows, const float* x, const float* g, const Weight<float>* w) {
+    return ragged::outer_cuda({*clips, rows, nullptr}, x, g, *w);
+}
+int expand(const Clips* clips, int64_t rows, const float* hidden, const Weight<const float>* w,
+           const float* bias, float* y) {
+    return ragged::expand_cuda({*clips, rows, nullptr}, hidden, *w, bias, y);
+}
+int sum(const Clips* clips, int64_t rows, const float* x, float* out) {
+    return ragged::sum_cuda({*clips, rows, nullptr}, x, out);
+}
+int place(const Clips* clips, int64_t* offsets, int64_t* found) {
+    Scanned scratch{};
+    return ragged::place_cuda(*clips, offsets, &scratch, reinterpret_cast<Scanned*>(found), nullptr);
+}
+int describe(const augment::Batch* batch, int64_t clips, int64_t rows, int64_t length, int64_t max_bodies,
+             const augment::Views* views, int64_t* begin, int64_t* found) {
+    Scanned scratch{};
+    return augment::describe_cuda(*batch, clips, rows, length, max_bodies, *views, begin, &scratch,
+                                  reinterpret_cast<Scanned*>(found), nullptr);
+}
+int views(const augment::Batch* batch, int64_t rows) {
+    return augment::views_cuda(*batch, rows, nullptr);
+}
+}

@@ -1,0 +1,201 @@
+"""The CUDA kernels of augment and the padding-free layers, run on the CPU by a small stand-in for the CUDA runtime.
+
+It shows that their indices, barriers and sums are right, not that they are fast or that a GPU agrees: the tests
+marked `cuda` are for that.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from skelbench import reference
+from skelbench.ops.augment import draw
+from skelbench.ops.ragged import RaggedClips
+from tests.ops.test_augment import assert_follows_the_definition
+from tests.ops.test_ragged import make_clips
+
+HERE = Path(__file__).parent
+CSRC = HERE.parent.parent / "csrc"
+COMPILER = shutil.which("g++")
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++")
+
+
+def _structure(*fields: tuple[str, type]) -> type[ctypes.Structure]:
+    return type("Structure", (ctypes.Structure,), {"_fields_": list(fields)})
+
+
+def _names(names: str, kind: type) -> list[tuple[str, type]]:
+    return [(name, kind) for name in names.split()]
+
+
+P, N = ctypes.c_void_p, ctypes.c_int64
+Clips = _structure(*_names("offsets frames bodies start", P), *_names("count length max_bodies columns", N))
+Weight = _structure(("data", P), *_names("units feature_stride unit_stride", N))
+Batch = _structure(
+    ("joints", P),
+    ("columns", N),
+    *_names("offsets frames bodies index", P),
+    ("count", N),
+    *_names("shear reverse begin views", P),
+)
+Views = _structure(*_names("offsets frames bodies start", P))
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The launchers in a library: the .cu files with their `<<< >>>` as calls."""
+    built = tmp_path_factory.mktemp("kernels")
+    for op in ("augment", "ragged"):
+        source = (CSRC / op / "cuda.cu").read_text()
+        launched = re.sub(
+            r"(\w+)<<<(.*?)>>>\((.*?)\);", r"fibres::launch(\2, [=] { \1(\3); });", source, flags=re.DOTALL
+        )
+        assert "<<<" not in launched
+        (built / f"{op}_cuda.cpp").write_text(launched)
+    library = built / "kernels.so"
+    command = [
+        str(COMPILER),
+        "-std=c++20",
+        "-O1",
+        "-g",
+        "-shared",
+        "-fPIC",
+        f"-I{HERE}",
+        f"-I{built}",
+        f"-I{CSRC}",
+    ]
+    subprocess.run([*command, str(HERE / "kernels.cpp"), "-o", str(library)], check=True)
+    loaded = ctypes.CDLL(str(library))
+    loaded.project_scratch.restype = N
+    return loaded
+
+
+@pytest.fixture(params=[0, 1, 2], ids=["up", "down", "stirred"])
+def run(kernels: ctypes.CDLL, request: pytest.FixtureRequest):
+    """Calls a launcher with tensors, numbers and structures; threads take their turns in the parameter's order."""
+    kernels.host_order(request.param)
+
+    def call(name: str, *arguments: Tensor | int | ctypes.Structure | None) -> int:
+        converted = [
+            P(x.data_ptr())
+            if isinstance(x, Tensor)
+            else N(x)
+            if isinstance(x, int)
+            else x and ctypes.byref(x)
+            for x in arguments
+        ]
+        return int(getattr(kernels, name)(*converted))
+
+    return call
+
+
+def clips_of(clips: RaggedClips, offsets: Tensor | None = None) -> ctypes.Structure:
+    pointers = (clips.offsets if offsets is None else offsets, clips.frames, clips.bodies, clips.start)
+    columns = clips.joints.shape[1] * 3
+    return Clips(*(x.data_ptr() for x in pointers), len(clips), clips.length, clips.max_bodies, columns)
+
+
+def assert_close(x: Tensor, truth: Tensor) -> None:
+    assert not x.isnan().any()
+    assert (x.double() - truth).abs().max() <= 1e-6 * truth.abs().max() + 1e-30
+
+
+SHAPES = [
+    # clips, length, max_bodies, joints, width
+    (1, 1, 1, 1, 1),
+    (7, 9, 2, 5, 70),
+    (130, 12, 2, 25, 40),
+    (70, 5, 1, 31, 33),  # more numbers in a row than a tile has
+    (400, 3, 1, 2, 5),
+]
+
+
+@pytest.mark.parametrize(("batch", "length", "max_bodies", "joints", "width"), SHAPES)
+def test_layers(run, batch: int, length: int, max_bodies: int, joints: int, width: int) -> None:
+    clips = make_clips(batch, length, max_bodies, joints, dtype=torch.float32)
+    g = torch.Generator().manual_seed(0)
+    features, rows = clips.features, clips.joints.shape[0]
+    x, padded = clips.joints, reference.pad(clips).double()
+    weight, bias = torch.randn(width, features, generator=g), torch.randn(width, generator=g)
+    grad = torch.randn(batch, width, generator=g)
+    where = clips_of(clips)
+
+    # The linear layer keeps its weight (unit, feature), the decoder (feature, unit).
+    turned = weight.t().contiguous()
+    for data, strides in ((weight, (1, features)), (turned, (width, 1))):
+        w = Weight(data.data_ptr(), width, *strides)
+        scratch = torch.full((run("project_scratch", where, width),), 255, dtype=torch.uint8)
+        out = torch.full((batch, width), torch.nan)
+        assert run("project", where, rows, x, w, bias, scratch, out) == 0
+        assert_close(out, padded @ weight.t().double() + bias)
+
+        gradient = torch.full_like(data, torch.nan)
+        assert run("outer", where, rows, x, grad, Weight(gradient.data_ptr(), width, *strides)) == 0
+        truth = grad.double().t() @ padded
+        assert_close(gradient, truth if data is weight else truth.t())
+
+        offsets = torch.full((batch,), -1)
+        found = torch.zeros(2, dtype=torch.int64)
+        assert run("place", clips_of(clips, offsets), offsets, found) == 0
+        counts = clips.frames * clips.bodies
+        assert torch.equal(offsets, counts.cumsum(0) - counts)
+        assert found.tolist() == [int(counts.sum()), batch]
+        offset = torch.randn(features, generator=g)
+        decoded = torch.full((int(counts.sum()), joints, 3), torch.nan)
+        assert run("expand", clips_of(clips, offsets), len(decoded), grad, w, offset, decoded) == 0
+        doubles = (grad.double(), weight.t().double(), offset.double())
+        assert_close(decoded, reference.ragged_decode(*doubles, clips))
+
+    sums = torch.full((features,), torch.nan)
+    assert run("sum", where, rows, x, sums) == 0
+    assert_close(sums, padded.sum(0))
+
+
+def test_place_finds_the_first_clip_that_does_not_fit(run) -> None:
+    clips = make_clips(1500, dtype=torch.float32)
+    clips.bodies[1203] = 3
+    clips.frames[1404] = 0
+    offsets, found = torch.empty(1500, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)
+    assert run("place", clips_of(clips), offsets, found) == 0
+    assert int(found[1]) == 1203
+
+
+@pytest.mark.parametrize(
+    ("clips", "length", "max_bodies", "joints"), [(1, 1, 1, 1), (40, 31, 2, 25), (900, 4, 3, 2)]
+)
+def test_augment(run, clips: int, length: int, max_bodies: int, joints: int) -> None:
+    data = make_clips(clips, length, max_bodies, joints, dtype=torch.float32)
+    generator = torch.Generator().manual_seed(2)
+    index = torch.randint(clips, (2 * clips,), generator=generator)
+    shear, reverse = (x.contiguous() for x in draw(2 * clips, generator))
+    described = [torch.full((4 * clips,), -1) for _ in range(4)]
+    begin, found = torch.full((2 * clips + 1,), -1), torch.zeros(2, dtype=torch.int64)
+    batch = Batch(data.joints.data_ptr(), joints * 3, data.offsets.data_ptr(), data.frames.data_ptr())
+    batch.bodies, batch.index, batch.count = data.bodies.data_ptr(), index.data_ptr(), 2 * clips
+    batch.shear, batch.reverse = shear.data_ptr(), reverse.data_ptr()
+    views_at = Views(*(x.data_ptr() for x in described))
+
+    def describe() -> int:
+        return run("describe", batch, clips, len(data.joints), length, max_bodies, views_at, begin, found)
+
+    assert describe() == 0
+    rows, bad = found.tolist()
+    assert bad == 2 * clips
+    joints_out = torch.full((2 * rows, joints, 3), torch.nan)
+    batch.begin, batch.views = begin.data_ptr(), joints_out.data_ptr()
+    assert run("views", batch, rows) == 0
+    views = RaggedClips(joints_out, *described, length, max_bodies)
+    assert_follows_the_definition(data, index, shear, reverse, views)
+
+    index[clips] = clips
+    assert describe() == 0
+    assert int(found[1]) == clips
