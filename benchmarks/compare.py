@@ -46,10 +46,9 @@ def pair(
     if instance.device == "cuda" and seconds_of(ours, "cuda", 3) < SHORT:
         from benchmarks.gpu import replay
 
-        graphs = replay(ours), replay(other)
-        if graphs[0] is not None and graphs[1] is not None:
-            ours, other = graphs
-            replayed = True
+        our_graph, other_graph = replay(ours), replay(other)
+        if our_graph is not None and other_graph is not None:
+            ours, other, replayed = our_graph, other_graph, True
     return paired_ratio(ours, other, seconds=seconds, timer=timer_of(instance.device)), replayed
 
 

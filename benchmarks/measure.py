@@ -83,7 +83,7 @@ def paired_ratio(
     a(), b()  # warm caches and allocators
     collecting = gc.isenabled()
     gc.disable()
-    groups = []
+    groups: list[list[float]] = []
     try:
         end = time.perf_counter() + seconds
         while len(groups) < min_groups or (time.perf_counter() < end and len(groups) < max_groups):

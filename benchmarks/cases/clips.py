@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,7 +20,8 @@ def ntu_like(clips: int, device: str = "cpu", seed: int = 0) -> RaggedClips:
     counts = frames * bodies
     joints = rng.standard_normal((int(counts.sum()), JOINTS, 3), dtype=np.float32)
     arrays = (joints, counts.cumsum() - counts, frames, bodies, np.zeros(clips, dtype=np.int64))
-    return RaggedClips(*(torch.from_numpy(array).to(device) for array in arrays), LENGTH, BODIES)
+    rows, offsets, frames_, bodies_, start = (torch.from_numpy(array).to(device) for array in arrays)
+    return RaggedClips(rows, offsets, frames_, bodies_, start, LENGTH, BODIES)
 
 
 def views_of(data: RaggedClips, index: Tensor, shear: Tensor, reverse: Tensor) -> RaggedClips:
@@ -30,10 +29,11 @@ def views_of(data: RaggedClips, index: Tensor, shear: Tensor, reverse: Tensor) -
     return augment(data.joints, data.offsets, data.frames, data.bodies, index, shear, reverse, LENGTH, BODIES)
 
 
-def some(data: RaggedClips, index: Tensor) -> RaggedClips:
+def some(x: RaggedClips, index: Tensor) -> RaggedClips:
     """The clips at `index`, on the same rows."""
-    picked: Any = (getattr(data, name)[index] for name in ("offsets", "frames", "bodies", "start"))
-    return RaggedClips(data.joints, *picked, LENGTH, BODIES)
+    return RaggedClips(
+        x.joints, x.offsets[index], x.frames[index], x.bodies[index], x.start[index], LENGTH, BODIES
+    )
 
 
 def rows_in(clips: RaggedClips) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,7 @@ D, CLASSES = 128, 60
 CHUNK = 1024  # anchors of the float64 check that are computed at once
 EXACT_ROWS = 16384  # up to here the whole gradient is checked
 Loss = Callable[[Tensor, Tensor], Tensor]
-SETTINGS: dict[str, dict[str, float]] = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "supcon": {"temperature": 0.07},
     "tcl": {"temperature": 0.1, "k1": 5000.0},
     "ntxent": {"temperature": 0.07},

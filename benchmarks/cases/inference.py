@@ -67,10 +67,10 @@ def _padded(module: nn.Module) -> nn.Module:
     if isinstance(module, RaggedInput):
         layer = nn.Linear(module.in_features, module.out_features)
         layer.load_state_dict(module.state_dict())
-        return layer.eval()
+        return layer.to(module.weight.device).eval()
     padded = nn.Sequential(OrderedDict(encoder=PaddedConMLP(SHAPE), classifier=nn.Linear(256, CLASSES)))
     padded.load_state_dict(module.state_dict())
-    return padded.eval()
+    return padded.eval().to(next(module.parameters()).device)
 
 
 def make_conmlp(device: str, model: str, batch: int) -> Problem:
@@ -80,8 +80,8 @@ def make_conmlp(device: str, model: str, batch: int) -> Problem:
         module = nn.Sequential(OrderedDict(encoder=ConMLP(SHAPE), classifier=nn.Linear(256, CLASSES)))
     else:
         module = RaggedInput(SHAPE.features, CLASSES)
-    module.eval()
-    clips = ntu_like(batch)
+    module.eval().to(device)
+    clips = ntu_like(batch, device)
     x = Inputs(module, clips, _wide(_padded(module), pad(clips)))
     first = next(p for p in module.parameters() if p.dim() == 2)
     flops = 2.0 * rows_in(clips) * JOINTS * 3 * len(first)
@@ -103,16 +103,16 @@ def padded(x: Inputs) -> Contender:
 
 def make_recurrent(device: str, model: str, batch: int) -> Problem:
     torch.manual_seed(0)
-    module = SequenceClassifier(CLASSES, cast(Any, model)).eval()
-    sequence = torch.randn(batch, WINDOWS, 128)
+    module = SequenceClassifier(CLASSES, cast(Any, model)).eval().to(device)
+    sequence = torch.randn(batch, WINDOWS, 128).to(device)
     flops = 2.0 * batch * WINDOWS * sum(p.numel() for p in module.recurrent.parameters())
     return _problem(None, module, sequence, _wide(module, sequence), flops)
 
 
 def make_wl_bag(device: str, model: str, batch: int) -> Problem:
     torch.manual_seed(0)
-    module = WLBagGRU(EDGES, NODES, CLASSES).eval()
-    labels = zipf_labels(batch * WINDOWS).view(batch, WINDOWS, 1, NODES)
+    module = WLBagGRU(EDGES, NODES, CLASSES).eval().to(device)
+    labels = zipf_labels(batch * WINDOWS).view(batch, WINDOWS, 1, NODES).to(device)
     with torch.inference_mode():
         # The same sums from a one-row-at-a-time lookup, without embedding_bag.
         wide = copy.deepcopy(module).double()
@@ -136,18 +136,19 @@ def _small(*models: str) -> tuple[dict[str, Any], ...]:
     return tuple({"model": model, "batch": 4} for model in models)
 
 
+_BOTH = ("cpu", "cuda")
 CASES = (
     Case(
         "inference", "class scores, clips of NTU's lengths", make_conmlp,
         small=_small("conmlp", "linear"), default=_both("conmlp"), more=_both("linear"),
-        peers={"padded torch": padded},
+        peers={"padded torch": padded}, devices=_BOTH,
     ),
     Case(
         "inference", f"class scores, sequences of {WINDOWS} graph vectors", make_recurrent,
-        small=_small("lstm", "gru"), more=_both("lstm") + _both("gru"),
+        small=_small("lstm", "gru"), more=_both("lstm") + _both("gru"), devices=_BOTH,
     ),
     Case(
         "inference", f"class scores, node labels of {WINDOWS} graphs", make_wl_bag,
-        small=_small("wl_bag"), more=_both("wl_bag"),
+        small=_small("wl_bag"), more=_both("wl_bag"), devices=_BOTH,
     ),
 )  # fmt: skip

@@ -32,10 +32,10 @@ class Augment:
 
 
 def make_augment(device: str, batch: int) -> Problem:
-    data = ntu_like(4 * batch)
+    data = ntu_like(4 * batch, device)
     generator = torch.Generator().manual_seed(0)
-    index = torch.randperm(len(data), generator=generator)[:batch]
-    shear, reverse = draw(batch, generator)
+    index = torch.randperm(len(data), generator=generator)[:batch].to(device)
+    shear, reverse = (drawn.to(device) for drawn in draw(batch, generator))
     x = Augment(data, index, shear, reverse, views_of(data, index, shear, reverse))
 
     def run() -> RaggedClips:
@@ -83,15 +83,16 @@ class Layer:
     hidden: Tensor  #: the decoder's input, or what multiplies the first layer's output
 
 
-def _layer(batch: int, decoder: bool) -> Layer:
+def _layer(device: str, batch: int, decoder: bool) -> Layer:
     generator = torch.Generator().manual_seed(0)
-    data = ntu_like(batch)
-    clips = views_of(data, torch.arange(batch), *draw(batch, generator))
-    weight = torch.randn(WIDTH, clips.features, generator=generator).mul_(0.01)
+    data = ntu_like(batch, device)
+    drawn = (part.to(device) for part in draw(batch, generator))
+    clips = views_of(data, torch.arange(batch, device=device), *drawn)
+    weight = torch.randn(WIDTH, clips.features, generator=generator).mul_(0.01).to(device)
     if decoder:
         weight = weight.t().contiguous()
-    bias = torch.zeros(len(weight))
-    hidden = torch.randn(2 * batch, WIDTH, generator=generator)
+    bias = torch.zeros(len(weight), device=device)
+    hidden = torch.randn(2 * batch, WIDTH, generator=generator).to(device)
     return Layer(
         clips, pad(clips), weight.requires_grad_(), bias.requires_grad_(), hidden.requires_grad_(decoder)
     )
@@ -120,7 +121,7 @@ def _contender(
 
 
 def make_linear(device: str, batch: int) -> Problem:
-    x = _layer(batch, decoder=False)
+    x = _layer(device, batch, decoder=False)
     ours = _contender(lambda x, w, b: ragged_linear(x.clips, w, b), lambda x: x.hidden, x, 2)
     products = 2.0 * rows_in(x.clips) * x.clips.joints[0].numel() * WIDTH
     return Problem(x, ours, flops=2 * products, bytes=0, items=2 * batch, unit="clips")
@@ -131,7 +132,7 @@ def linear_padded(x: Layer) -> Contender:
 
 
 def make_decode(device: str, batch: int) -> Problem:
-    x = _layer(batch, decoder=True)
+    x = _layer(device, batch, decoder=True)
     ours = _contender(lambda x, w, b: ragged_decode(x.hidden, w, b, x.clips), lambda x: x.clips.joints, x, 3)
     products = 2.0 * rows_in(x.clips) * x.clips.joints[0].numel() * WIDTH
     return Problem(x, ours, flops=3 * products, bytes=0, items=2 * batch, unit="clips")
@@ -143,19 +144,20 @@ def decode_padded(x: Layer) -> Contender:
 
 
 _SHAPE = f"{LENGTH} frames, {BODIES} bodies, 25 joints"
+_BOTH = ("cpu", "cuda")
 CASES = (
     Case(
         "augment", f"gather, shear and reverse both views; {_SHAPE}", make_augment,
-        small=({"batch": 8},), default=({"batch": 512},), peers={"padded torch": augment_padded},
+        small=({"batch": 8},), default=({"batch": 512},), peers={"padded torch": augment_padded}, devices=_BOTH,
     ),
     Case(
         "ragged_linear", f"first layer, forward + weight gradient; {_SHAPE} -> {WIDTH}", make_linear,
         small=({"batch": 8},), default=({"batch": 512},), more=({"batch": 64},),
-        peers={"padded torch": linear_padded},
+        peers={"padded torch": linear_padded}, devices=_BOTH,
     ),
     Case(
         "ragged_decode", f"decoder's layer, forward + all gradients; {WIDTH} -> {_SHAPE}", make_decode,
         small=({"batch": 8},), default=({"batch": 512},), more=({"batch": 64},),
-        peers={"padded torch": decode_padded},
+        peers={"padded torch": decode_padded}, devices=_BOTH,
     ),
 )  # fmt: skip

@@ -50,8 +50,10 @@ class Ours(Step):
         self.x, self.loss = x, SupConLoss(TEMPERATURE)
 
     def compute(self, index: Tensor, shear: Tensor, reverse: Tensor) -> Tensor:
-        embeddings = self.head(self.encoder(views_of(self.x.data, index, shear, reverse)))
-        loss: Tensor = self.loss(embeddings, self.x.labels[index].repeat(2))
+        device = self.x.labels.device
+        index = index.to(device)
+        views = views_of(self.x.data, index, shear.to(device), reverse.to(device))
+        loss: Tensor = self.loss(self.head(self.encoder(views)), self.x.labels[index].repeat(2))
         return loss
 
 
@@ -59,17 +61,17 @@ class Released(Step):
     def __init__(self, x: Inputs) -> None:
         super().__init__(released.PaddedConMLP(SHAPE), fused=False)
         self.x = x
-        self.rows = pad(x.data).view(len(x.data), LENGTH, -1).numpy()
+        self.rows = pad(x.data).view(len(x.data), LENGTH, -1).cpu().numpy()
 
     def compute(self, index: Tensor, shear: Tensor, reverse: Tensor) -> Tensor:
         views = released.views(self.rows, index.numpy(), shear[0].double().numpy(), bool(reverse[0]))
-        embeddings = self.head(self.encoder(views))
-        return released.loss(embeddings, self.x.labels[index].repeat(2), TEMPERATURE)
+        embeddings = self.head(self.encoder(views.to(self.x.labels.device)))
+        return released.loss(embeddings, self.x.labels[index.to(self.x.labels.device)].repeat(2), TEMPERATURE)
 
 
 def contender(kind: type[Ours] | type[Released], x: Inputs) -> Contender:
     torch.manual_seed(0)
-    step = kind(x)
+    step = kind(x).to(x.labels.device)
     generator = torch.Generator().manual_seed(0)
 
     def run() -> None:
@@ -96,7 +98,9 @@ def contender(kind: type[Ours] | type[Released], x: Inputs) -> Contender:
 
 def _exact(step: Step, x: Inputs, index: Tensor, shear: Tensor, reverse: Tensor) -> tuple[Tensor, Tensor]:
     """Loss and first layer's gradient in float64 by padded torch."""
-    wide = Step(released.PaddedConMLP(SHAPE), fused=False).double().eval()
+    device = x.labels.device
+    index, shear, reverse = index.to(device), shear.to(device), reverse.to(device)
+    wide = Step(released.PaddedConMLP(SHAPE), fused=False).double().eval().to(device)
     wide.load_state_dict(step.state_dict())
     rows = pad(some(x.data, index)).view(len(index), LENGTH, -1).double()
     turned = rows.flip(1) if bool(reverse[0]) else rows
@@ -109,8 +113,8 @@ def _exact(step: Step, x: Inputs, index: Tensor, shear: Tensor, reverse: Tensor)
 
 
 def make(device: str, batch: int, clips: int, steps: int = 1) -> Problem:
-    data = ntu_like(clips)
-    x = Inputs(data, torch.arange(clips) % CLASSES, batch, steps)
+    data = ntu_like(clips, device)
+    x = Inputs(data, torch.arange(clips, device=device) % CLASSES, batch, steps)
     # The first layer, forward and weight gradient, of the views of an average batch; the rest is below 2 % of it.
     rows = rows_in(data) / clips * 2 * batch
     flops = steps * 2 * 2.0 * rows * JOINTS * 3 * 256
@@ -128,6 +132,7 @@ CASES = (
     Case(
         "training_step", "ConMLP with SupCon: views, forward, backward, SGD", make,
         small=({"batch": 8, "clips": 16},), default=({"batch": 512, "clips": 2048},), peers=_PEERS,
+        devices=("cpu", "cuda"),
     ),
     Case(
         "epoch", "a pass over the clips: views, forward, backward, SGD of every batch", make,

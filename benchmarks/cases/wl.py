@@ -28,11 +28,8 @@ class Inputs:
 def make(device: str, graphs: int, isa: str = "") -> Problem:
     labels = zipf_labels(graphs)
     lists = neighbour_lists(EDGES, NODES)
-    x = Inputs(
-        labels.to(device),
-        *(part.to(device) for part in lists),
-        reference.wl_subtrees(labels, *lists, ITERATIONS),
-    )
+    indptr, indices = (part.to(device) for part in lists)
+    x = Inputs(labels.to(device), indptr, indices, reference.wl_subtrees(labels, *lists, ITERATIONS))
 
     def tokens() -> Tensor:
         return wl_subtrees_csr(x.labels, x.indptr, x.indices, ITERATIONS)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CSRC = HERE.parents[1] / "csrc"
@@ -83,7 +84,9 @@ def main() -> int:
         counts = count(Path(folder))
     if record:
         COUNTS.write_text(json.dumps({"compiler": built_by, "instructions": counts}, indent=1) + "\n")
-    recorded = json.loads(COUNTS.read_text()) if COUNTS.exists() else {"compiler": "", "instructions": {}}
+    recorded: dict[str, Any] = {"compiler": "", "instructions": {}}
+    if COUNTS.exists():
+        recorded = json.loads(COUNTS.read_text())
     comparable = recorded["compiler"] == built_by
     grown = []
     for kernel, value in counts.items():
