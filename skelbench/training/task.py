@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skelbench.data.clips import Clips
@@ -28,9 +30,7 @@ class PackedDataset:
     """The whole dataset as tensors on one device, loaded once; a batch points into it and copies nothing."""
 
     def __init__(self, clips: Clips, device: torch.device) -> None:
-        # torch wants a writable array; on the CPU a writable, private map shares the file's pages all the same.
-        joints = clips.joints if clips.joints.flags.writeable else np.array(clips.joints)
-        self.joints = torch.from_numpy(joints).to(device)
+        self.joints = torch.from_numpy(_writeable(clips.joints)).to(device)
         self.offsets = torch.from_numpy(clips.offsets[:-1].copy()).to(device)
         self.frames = torch.from_numpy(clips.frames.copy()).to(device)
         self.bodies = torch.from_numpy(clips.bodies.astype(np.int64)).to(device)
@@ -48,6 +48,15 @@ class PackedDataset:
             length=self.shape.length,
             max_bodies=self.shape.max_bodies,
         )
+
+
+def _writeable(joints: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`joints` as torch wants it. A read-only memory map is mapped anew, private and writable: no page is copied."""
+    if joints.flags.writeable:
+        return joints
+    if isinstance(joints, np.memmap) and joints.filename is not None and isinstance(joints.base, mmap):
+        return np.memmap(joints.filename, joints.dtype, "c", joints.offset, joints.shape)
+    return np.array(joints)
 
 
 @dataclass(frozen=True)

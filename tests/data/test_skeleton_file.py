@@ -74,6 +74,43 @@ def test_numbers_are_the_nearest_floats(numbers):
         np.testing.assert_array_equal(read_skeleton((text + ending).encode()).joints[0, 24], expected)
 
 
+def with_first_joint(line: str, ending: str) -> bytes:
+    """A file of one body whose first joint is `line`; 24 lines follow it, so that it is read all at once."""
+    head, rest = body(24).split("\n24\n")
+    return f"1\n1\n{head}\n25\n{line}\n{rest}".replace("\n", ending).encode()
+
+
+def short_decimals(rng: np.random.Generator) -> list[str]:
+    """Twelve numbers of at most 15 digits, with and without a sign and a point."""
+    found = []
+    for _ in range(12):
+        whole, decimals = int(rng.integers(1, 8)), int(rng.integers(-1, 9))
+        digits = "".join(map(str, rng.integers(0, 10, whole + max(decimals, 0)).tolist()))
+        found.append("-" * int(rng.integers(2)) + digits[:whole] + "." * (decimals >= 0) + digits[whole:])
+    return found
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_short_decimals_are_the_nearest_floats(ending):
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        numbers = short_decimals(rng)
+        expected = np.array([float(number) for number in numbers]).astype(np.float32)
+        found = read_skeleton(with_first_joint(" ".join(numbers), ending)).joints[0, 0]
+        np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32), err_msg=str(numbers))
+
+
+@pytest.mark.parametrize(
+    "bad", ["-", ".", "-.", "1.2.3", "--1", "1-", "1x", "", "1/", "1:", "\x80", "1,5", "1 2"]
+)
+def test_one_bad_number_among_short_decimals(bad):
+    for at in range(12):
+        numbers = short_decimals(np.random.default_rng(at))
+        numbers[at] = bad
+        with pytest.raises(DataError, match="line 5: expected"):
+            read_skeleton(with_first_joint(" ".join(numbers), "\n"))
+
+
 @pytest.mark.parametrize("text", ["0", "0\n", "0\r\n", "2\n0\n0\n", f"1\n1\n{body()}".replace("\n", " \r\n")])
 def test_unusual_but_right(text):
     assert read_skeleton(text.encode()).frames == int(text.split()[0])

@@ -1,0 +1,134 @@
+// Twelve short decimals of a line at once, with AVX2: what nearly all bytes of a .skeleton file are.
+//
+// The blanks of the line are found 32 bytes at a time (as in Langdale and Lemire, "Parsing gigabytes of JSON
+// per second", 2019), then each number is 16 bytes that end where it ends: its digits are moved together over
+// the point and summed by multiply-adds. Anything unusual (an exponent, a NaN, two blanks) is left to the
+// parser's slow path.
+#pragma once
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define SKELETON_FILE_AVX2 1
+#define SKELETON_FILE_TARGET "avx2,bmi,lzcnt,popcnt"
+#include <immintrin.h>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace skeleton_file {
+
+constexpr std::size_t kLineReach = 128;   // bytes read from the line's begin on
+constexpr std::size_t kNumberReach = 16;  // bytes read before a number's end
+constexpr unsigned kMostBytes = 15;       // of a number without its sign
+
+inline bool has_avx2() {
+    static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                            __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("lzcnt");
+    return has;
+}
+
+struct LineTables {
+    alignas(16)
+        std::uint8_t join[17][16];  // by the bytes after the point (16: no point): moves the digits together
+    alignas(16) std::uint8_t keep[17][16];  // by the bytes of a number: clears what stands before it
+    double power[2][17];                    // by sign and decimals
+    std::uint32_t bytes[17];                // by the bytes of a number: a bit for each
+
+    constexpr LineTables() : join(), keep(), power(), bytes() {
+        for (int n = 0; n <= 16; ++n) {
+            for (int i = 0; i < 16; ++i) {
+                const int from = i > 15 - n || n == 16 ? i : i - 1;
+                join[n][i] = from < 0 ? 0x80 : static_cast<std::uint8_t>(from);
+                keep[n][i] = i >= 16 - n ? 0xFF : 0;
+            }
+            power[0][n] = n == 0 || n == 16 ? 1.0 : power[0][n - 1] * 10;  // exact up to 1e22
+            power[1][n] = -power[0][n];
+            bytes[n] = (0xFFFFu << (16 - n)) & 0xFFFFu;
+        }
+    }
+};
+inline constexpr LineTables kLine;
+
+// Reads `[-]digits[.digits]` twelve times, one blank between, from `line`, of which kLineReach bytes and the
+// kNumberReach before it must be readable. Writes the nearest doubles rounded to float, and returns the
+// number of bytes up to the newline or carriage return; returns 0 where the line is not of this form.
+//
+// A mantissa below 10^15 over an exact power of ten is rounded once, by the division (Clinger 1990).
+__attribute__((target(SKELETON_FILE_TARGET))) inline std::size_t twelve_short_decimals(const char* line,
+                                                                                       float* out) {
+    constexpr int kNumbers = 12;
+    std::uint32_t blank[4], control[4];  // a bit for each byte: at most ' ', below ' ' (as signed bytes)
+    for (int i = 0; i < 4; ++i) {
+        const __m256i text = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(line + 32 * i));
+        const __m256i space = _mm256_set1_epi8(' ');
+        const __m256i below = _mm256_cmpgt_epi8(space, text);
+        control[i] = static_cast<std::uint32_t>(_mm256_movemask_epi8(below));
+        blank[i] =
+            control[i] | static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(text, space)));
+    }
+    const auto joined = [](const std::uint32_t* half) { return half[0] | std::uint64_t{half[1]} << 32; };
+    std::uint64_t low = joined(blank), high = joined(blank + 2);
+    const int in_low = std::popcount(low);
+    int ends[2 *
+             kNumbers];  // those beyond the last found hold 64 or 128 and are written over or not looked at
+    if (in_low > kNumbers) return 0;
+    for (int i = 0; i < kNumbers; ++i, low &= low - 1) ends[i] = std::countr_zero(low);
+    for (int i = 0; i < kNumbers; ++i, high &= high - 1) ends[in_low + i] = 64 + std::countr_zero(high);
+    // The first control character ends the twelfth number, so that spaces end the others.
+    const std::uint64_t low_control = joined(control), high_control = joined(control + 2);
+    const int length = low_control ? std::countr_zero(low_control) : 64 + std::countr_zero(high_control);
+    if (ends[kNumbers - 1] != length || length == static_cast<int>(kLineReach)) return 0;
+
+    alignas(32) std::uint8_t digits[kNumbers][16];
+    alignas(32) double powers[kNumbers];
+    std::uint32_t unusual = 0;
+    int begin = 0;
+    for (int i = 0; i < kNumbers; ++i) {
+        const int end = ends[i];
+        const int negative = line[begin] == '-';
+        const unsigned size = static_cast<unsigned>(end - begin - negative);
+        if (size - 1 >= kMostBytes) return 0;
+        const __m128i text =
+            _mm_loadu_si128(reinterpret_cast<const __m128i*>(line + end - static_cast<int>(kNumberReach)));
+        const __m128i value = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+        const __m128i small = _mm_cmpeq_epi8(_mm_min_epu8(value, _mm_set1_epi8(9)), value);
+        const std::uint32_t bytes = kLine.bytes[size];
+        const std::uint32_t found = static_cast<std::uint32_t>(_mm_movemask_epi8(small)) & bytes;
+        const __m128i is_point = _mm_cmpeq_epi8(text, _mm_set1_epi8('.'));
+        const std::uint32_t point = static_cast<std::uint32_t>(_mm_movemask_epi8(is_point)) & bytes;
+        // Digits but for one point at most, and one digit at least.
+        unusual |= (found ^ point ^ bytes) | (point & (point - 1)) | ((found - 1) >> 16);
+        // Bit 15 stands for the last byte: the zeros above the point are its decimals, 16 where there is
+        // none.
+        const unsigned decimals = static_cast<unsigned>(std::countl_zero(point << 16 | 0x8000));
+        const __m128i keep = _mm_load_si128(reinterpret_cast<const __m128i*>(kLine.keep[size]));
+        const __m128i join = _mm_load_si128(reinterpret_cast<const __m128i*>(kLine.join[decimals]));
+        _mm_store_si128(reinterpret_cast<__m128i*>(digits[i]),
+                        _mm_shuffle_epi8(_mm_and_si128(value, keep), join));
+        powers[i] = kLine.power[negative][decimals];
+        begin = end + 1;
+    }
+    if (unusual) return 0;
+    const __m256i order = _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7);
+    for (int i = 0; i < kNumbers; i += 4) {
+        __m256i fours[2];  // of two numbers each: their digits by fours
+        for (int pair = 0; pair < 2; ++pair) {
+            const auto* two = reinterpret_cast<const __m128i*>(digits[i + 2 * pair]);
+            // Loaded by halves, as they were stored: a load over two recent stores waits for both.
+            const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(two[0]), two[1], 1);
+            const __m256i twos = _mm256_maddubs_epi16(both, _mm256_set1_epi16(0x010A));  // 10, 1
+            fours[pair] = _mm256_madd_epi16(twos, _mm256_set1_epi32(0x10064));           // 100, 1
+        }
+        const __m256i packed = _mm256_packus_epi32(fours[0], fours[1]);
+        const __m256i eights = _mm256_madd_epi16(packed, _mm256_set1_epi32(0x12710));  // 10000, 1
+        const __m256i sorted = _mm256_permutevar8x32_epi32(eights, order);  // upper eights, then lower
+        const __m256d upper = _mm256_cvtepi32_pd(_mm256_castsi256_si128(sorted));
+        const __m256d lower = _mm256_cvtepi32_pd(_mm256_extracti128_si256(sorted, 1));
+        const __m256d mantissa = _mm256_add_pd(_mm256_mul_pd(upper, _mm256_set1_pd(1e8)), lower);  // exact
+        _mm_storeu_ps(out + i, _mm256_cvtpd_ps(_mm256_div_pd(mantissa, _mm256_load_pd(powers + i))));
+    }
+    return static_cast<std::size_t>(length);
+}
+
+}  // namespace skeleton_file
+#endif
