@@ -49,7 +49,7 @@ class Options:
 
 
 def main() -> int:
-    options = tyro.cli(Options)
+    options = tyro.cli(Options, prog="python -m skelbench.prepare")
     from skelbench.data import DataError
 
     try:

@@ -29,7 +29,7 @@ class Options:
 
 
 def main() -> int:
-    options = tyro.cli(Options)
+    options = tyro.cli(Options, prog="python -m skelbench.data.synthetic")
     from rich.console import Console
     from rich.progress import Progress
 
