@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 
@@ -10,20 +9,6 @@ import numpy as np
 import pytest
 
 from skelbench.data import Clips, synthetic_corpus
-
-DATA = Path(os.environ.get("SKELBENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
-
-
-@pytest.fixture
-def real_data():
-    """Path of a real dataset by file name; skips where it is absent."""
-
-    def find(name: str) -> Path:
-        if not (DATA / name).is_file():
-            pytest.skip(f"{name} is not in {DATA} (set SKELBENCH_DATA)")
-        return DATA / name
-
-    return find
 
 
 @pytest.fixture(scope="session")
