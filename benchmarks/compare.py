@@ -160,24 +160,31 @@ def main(arguments: list[str]) -> int:
     if chosen.list:
         print("\n".join(f"{instance.id:42} {instance.case.what}" for instance in wanted))
         return 0
-    results, used, wrong = [], [], []
+    now = datetime.now(UTC)
+    kind = "memory" if chosen.memory else "speed"
+    path = chosen.out / f"{now:%Y%m%d-%H%M%S}-{chosen.device}-{kind}.json"
+    results: list[Result] = []
+    used: list[Memory] = []
+    wrong: list[str] = []
+    run = Run(
+        " ".join(["python -m benchmarks.compare", *arguments]), f"{now:%Y-%m-%dT%H:%M:%SZ}", revision(), chosen.device,
+        machine(chosen.device), {}, results, used,
+    )  # fmt: skip
     for number, instance in enumerate(wanted, 1):
-        print(f"[{number}/{len(wanted)}] {instance.id}", file=sys.stderr, flush=True)
+        print(f"[{number}/{len(wanted)}] {instance.id}", end="", file=sys.stderr, flush=True)
         try:
             if chosen.memory:
                 used += memory(instance)
+                found = ", ".join(f"{row.contender} {row.bytes / 1e6:.0f} MB" for row in used if row.id == instance.id)
             else:
                 results.append(compare(instance, chosen.seconds))
+                found = report.line(results[-1])
         except AssertionError as error:
             wrong.append(f"{instance.id}: {error}")
-    now = datetime.now(UTC)
-    run = Run(
-        " ".join(["python -m benchmarks.compare", *arguments]), f"{now:%Y-%m-%dT%H:%M:%SZ}", revision(), chosen.device,
-        machine(chosen.device), bounds.measured(), results, used,
-    )  # fmt: skip
-    kind = "memory" if chosen.memory else "speed"
-    path = chosen.out / f"{now:%Y%m%d-%H%M%S}-{chosen.device}-{kind}.json"
-    save(run, path)
+            found = f"WRONG: {error}"
+        print(f": {found}", file=sys.stderr, flush=True)
+        run.rates.update(bounds.measured())
+        save(run, path)  # after every case: a run cut short keeps what it measured
     print(report.markdown(run))
     written = [path]
     if results:

@@ -38,6 +38,12 @@ def _peer(peer: PeerResult) -> str:
     return f"{peer.name} {interval(peer.ratio)}"
 
 
+def line(row: Result) -> str:
+    """What one case gave, in short: time, share of the bound, peers."""
+    bound = [f"{row.fraction.median:.0%} of {row.bound}"] if row.fraction else []
+    return ", ".join([duration(row.seconds), *bound, *map(_peer, row.peers)])
+
+
 def _rate(result: Result) -> str:
     if result.items:
         return f"{result.items / result.seconds:.3g} {result.unit}/s"
