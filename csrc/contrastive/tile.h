@@ -9,9 +9,9 @@
 #include <cmath>
 
 #include "contrastive/kernels.h"
-#include "contrastive/matrix.h"
 #include "contrastive/packed.h"
 #include "contrastive/walk.h"
+#include "isa/parallel_for.h"
 
 namespace skelbench::SKELBENCH_ISA {
 
@@ -62,9 +62,8 @@ inline int64_t block_tiles(int64_t tiles) {
 }
 
 // Runs f(a_tile, b_tile) for every pair of tiles (square form: every unordered pair), one at a time per tile.
-template <class V, class F>
-void walk_tiles(const Problem<typename V::scalar_type>& p, const Packed<V>& a, const Packed<V>& b,
-                const F& f) {
+template <class T, class P, class F>
+void walk_tiles(const Problem<T>& p, const P& a, const P& b, const F& f) {
     const int64_t size = block_tiles(a.tiles > b.tiles ? a.tiles : b.tiles);
     const auto block = [&](int64_t block_a, int64_t block_b) {
         const int64_t a_end = min64(a.tiles, (block_a + 1) * size),
@@ -103,17 +102,18 @@ struct Tile {
     bool mirrored() const { return p.square && !diagonal; }
 };
 
-template <class V>
-Tile<V> similarities(const Problem<typename V::scalar_type>& p, const Packed<V>& a, const Packed<V>& b,
-                     int64_t ti, int64_t tj, typename V::scalar_type* s) {
-    Tile<V> t{p, ti * kTile, tj * kTile, a.count(ti), b.count(tj), p.square && ti == tj, false, s};
+template <class T, class P>
+Tile<typename P::vector> similarities(const Problem<T>& p, const P& a, const P& b, int64_t ti, int64_t tj,
+                                      T* s) {
+    Tile<typename P::vector> t{p,           ti * kTile,           tj * kTile, a.count(ti),
+                               b.count(tj), p.square && ti == tj, false,      s};
     const bool apart = a.last_class(ti) < b.cls(tj)[0] || b.last_class(tj) < a.cls(ti)[0];
     t.plain = p.shared_shift && apart && t.n == kTile && !t.diagonal;
     for (int64_t r = 0; t.plain && !p.square && r < t.m; ++r) {
         const int64_t own = p.self[t.i + r] - t.j;
         t.plain = own < 0 || own >= kTile;
     }
-    multiply<V, false>(t.m, t.vectors(), p.d, {a.row(ti), a.stride, 1, b.panel(tj), kTile, s, kTile});
+    a.similarities(ti, b, tj, t.vectors(), s);
     return t;
 }
 
