@@ -60,20 +60,20 @@ void expect(bool ok, const char* what, int64_t a, int64_t b) {
 
 // Every pair exactly once, and no block twice in a round.
 template <class Walk>
-void check_walk(const Walk& walk, int64_t a_blocks, int64_t b_blocks, bool square, bool in_rounds = true) {
+void check_walk(const Walk& walk, int64_t a_blocks, int64_t b_blocks, bool square) {
     std::set<std::pair<int64_t, int64_t>> met;
-    std::set<std::tuple<int64_t, bool, int64_t>> busy;
-    for (int64_t s = 0, round = 0; s < walk.steps(); ++s) {
-        const Step step = walk.step(s);
-        expect(step.round >= round, "rounds ascend", s, step.round);
-        round = step.round;
-        if (in_rounds && step.a < a_blocks)
-            expect(busy.insert({round, false, step.a}).second, "a block is busy once", s, step.a);
-        if (in_rounds && step.b < b_blocks && !(square && step.a == step.b))
-            expect(busy.insert({round, !square, step.b}).second, "b block is busy once", s, step.b);
-        if (step.a >= a_blocks || step.b >= b_blocks) continue;
-        if (square) expect(step.a <= step.b, "upper triangle", step.a, step.b);
-        expect(met.insert({step.a, step.b}).second, "a pair meets once", step.a, step.b);
+    for (int64_t round = 0; round < walk.rounds(); ++round) {
+        std::set<std::pair<bool, int64_t>> busy;
+        for (int64_t place = 0; place < walk.places(round); ++place) {
+            const Step step = walk.step(round, place);
+            if (step.a < a_blocks)
+                expect(busy.insert({false, step.a}).second, "a block is busy once", round, step.a);
+            if (step.b < b_blocks && !(square && step.a == step.b))
+                expect(busy.insert({!square, step.b}).second, "b block is busy once", round, step.b);
+            if (step.a >= a_blocks || step.b >= b_blocks) continue;
+            if (square) expect(step.a <= step.b, "upper triangle", step.a, step.b);
+            expect(met.insert({step.a, step.b}).second, "a pair meets once", step.a, step.b);
+        }
     }
     const int64_t all = square ? a_blocks * (a_blocks + 1) / 2 : a_blocks * b_blocks;
     expect(static_cast<int64_t>(met.size()) == all, "all pairs meet", a_blocks, b_blocks);
