@@ -4,7 +4,7 @@
 
 #include "contrastive/kernels.h"
 #include "contrastive/matrix.h"
-#include "isa/buffer.h"
+#include "isa/transpose_copy.h"
 
 namespace skelbench::SKELBENCH_ISA {
 
@@ -66,10 +66,9 @@ private:
         }
         const T* from = row(tile);
         T* to = panels_.get() + tile * kTile * d;
-        for (int64_t c = 0; c < d; ++c) {
-            for (int64_t r = 0; r < n; ++r) to[c * kTile + r] = from[r * stride + c];
-            for (int64_t r = n; r < kTile; ++r) to[c * kTile + r] = 0;
-        }
+        transpose_copy<V>(from, stride, n, d, to, kTile);
+        for (int64_t c = 0; c < d && n < kTile; ++c)
+            std::memset(to + c * kTile + n, 0, (kTile - n) * sizeof(T));
     }
     Buffer<T> copy_;
     Buffer<T> panels_;

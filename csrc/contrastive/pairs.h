@@ -97,7 +97,8 @@ private:
             uint8_t rows[16];
         };
         // Static: the compiler thinks that the instruction reads 8 bytes, and would not store the rest.
-        alignas(64) static const Config config{1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+        alignas(64) static const Config config{
+            1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
         _tile_loadconfig(&config);
     }
 };
@@ -209,8 +210,7 @@ private:
             const uint32_t* const row = copy.get() + r * wide;
             for (int64_t q = 0; q < depth_; ++q) put(across + r * depth_ + q, row[2 * q], row[2 * q + 1]);
         }
-        for (int64_t q = 0; q < depth_; ++q)
-            for (int64_t r = 0; r < kTile; ++r) panel[q * kTile + r] = across[r * depth_ + q];
+        transpose_copy<f32>(across, depth_, kTile, depth_, panel, kTile);
         for (int64_t r = 0; r < kHalf; ++r) {
             const uint32_t* const row = copy.get() + 2 * r * wide;
             for (int64_t c = 0; c < stride; ++c) put(down + r * stride + c, row[c], row[c + wide]);

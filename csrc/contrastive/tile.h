@@ -43,14 +43,15 @@ class Lanes {
 public:
     Lanes(int64_t lanes, int64_t rounds) : claimed_(lanes, true), lanes_(lanes), rounds_(rounds) {}
     int64_t count() const { return lanes_; }
-    // Takes a lane's next round, the thread's own lane before another that is behind; false when all are taken.
-    // Rounds are taken in order: when one is, all earlier rounds of all lanes have been. So the earliest step in
-    // work never waits and there is no deadlock, however many threads there are in the end; and a thread that
-    // the system has put to sleep holds up only the blocks it works on.
+    // Takes a lane's next round, the thread's own lane before another that is behind; false when all are
+    // taken. Rounds are taken in order: when one is, all earlier rounds of all lanes have been. So the
+    // earliest step in work never waits and there is no deadlock, however many threads there are in the end;
+    // and a thread that the system has put to sleep holds up only the blocks it works on.
     bool take(int64_t own, int64_t& lane, int64_t& round) const {
         for (;;) {
             round = rounds_;
-            for (int64_t i = 0; i < lanes_; ++i) round = min64(round, __atomic_load_n(at(i), __ATOMIC_ACQUIRE));
+            for (int64_t i = 0; i < lanes_; ++i)
+                round = min64(round, __atomic_load_n(at(i), __ATOMIC_ACQUIRE));
             if (round == rounds_) return false;
             for (int64_t i = 0; i < lanes_; ++i) {
                 lane = (own + i) % lanes_;
