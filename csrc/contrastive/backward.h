@@ -29,8 +29,8 @@ void weigh_plain(const Tile<V>& t, const Terms<V>& terms, const Backward<typenam
 
 // The same where classes meet. The positives' share is taken off here, before anything is rounded or summed:
 // on well-separated classes it nearly cancels the softmax weight, and what is left is the gradient.
-template <class V>
-void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const Packed<V>& a, const Packed<V>& b,
+template <class V, class P>
+void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& b,
                   const Backward<typename V::scalar_type>& in) {
     using T = typename V::scalar_type;
     constexpr int W = V::width;
@@ -64,12 +64,12 @@ void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const Packed<V>& a, c
 }
 
 // Sums gradients in class order, one padded row per row; scatter puts them back in the caller's order.
-template <class V>
+template <class P>
 class Gradient {
-    using T = typename V::scalar_type;
+    using T = typename P::vector::scalar_type;
 
 public:
-    Gradient(const Packed<V>& rows, T* out)
+    Gradient(const P& rows, T* out)
         : rows_(rows), out_(out), sums_(rows.direct() || !out ? 0 : rows.rows.n * rows.stride, true) {
         if (out && rows.direct()) std::memset(out, 0, rows.rows.n * rows.d * sizeof(T));
     }
@@ -84,38 +84,33 @@ public:
     }
 
 private:
-    const Packed<V>& rows_;
+    const P& rows_;
     T* out_;
     Buffer<T> sums_;
 };
 
-template <class V>
-void backward(const Problem<typename V::scalar_type>& p, const Backward<typename V::scalar_type>& in) {
-    using T = typename V::scalar_type;
-    const Packed<V> a(p.anchors, p.d);
+template <class P, class T>
+void backward(const Problem<T>& p, const Backward<T>& in) {
+    using V = typename P::vector;
+    const P a(p.anchors, p.d);
     const Rows<T> none{};
-    const Packed<V> other(p.square ? none : p.contrasts, p.d);
-    const Packed<V>& b = p.square ? a : other;
+    const P other(p.square ? none : p.contrasts, p.d);
+    const P& b = p.square ? a : other;
     const Terms<V> terms(p);
-    const Gradient<V> grad_a(a, in.grad_anchors), grad_own_b(b, p.square ? nullptr : in.grad_contrasts);
-    const Gradient<V>& grad_b = p.square ? grad_a : grad_own_b;
+    const Gradient<P> grad_a(a, in.grad_anchors), grad_own_b(b, p.square ? nullptr : in.grad_contrasts);
+    const Gradient<P>& grad_b = p.square ? grad_a : grad_own_b;
 
-    walk_tiles<V>(p, a, b, [&](int64_t ti, int64_t tj) {
+    walk_tiles(p, a, b, [&](int64_t ti, int64_t tj) {
         alignas(64) T s[kTile * kTile];
-        const Tile<V> t = similarities<V>(p, a, b, ti, tj, s);
+        const Tile<V> t = similarities(p, a, b, ti, tj, s);
         if (t.plain && p.k2 == 0) return;
         if (t.plain) {
             t.mirrored() ? weigh_plain<V, true>(t, terms, in) : weigh_plain<V, false>(t, terms, in);
         } else {
-            weigh_masked<V>(t, terms, a, b, in);
+            weigh_masked(t, terms, a, b, in);
         }
-        const int64_t vectors = a.stride / V::width;
-        if (grad_a.wanted())
-            multiply<V, true>(t.m, vectors, t.n,
-                              {s, kTile, 1, b.row(tj), b.stride, grad_a.row(t.i), a.stride});
-        if (!t.diagonal && grad_b.wanted())
-            multiply<V, true>(t.n, vectors, t.m,
-                              {s, 1, kTile, a.row(ti), a.stride, grad_b.row(t.j), b.stride});
+        a.carry(ti, b, tj, s, grad_a.wanted() ? grad_a.row(t.i) : nullptr,
+                grad_b.wanted() && !t.diagonal ? grad_b.row(t.j) : nullptr);
     });
     grad_a.scatter();
     grad_own_b.scatter();

@@ -21,10 +21,11 @@ void squared_norms(const typename V::scalar_type* rows, int64_t n, int64_t d, ty
     });
 }
 
-template <class V>
-inline constexpr contrastive::Entry<typename V::scalar_type> contrastive_entry{squared_norms<V>, forward<V>,
-                                                                               backward<V>};
+// P says how operands are stored and multiplied: Packed<V>, or pairs of bfloat16.
+template <class P, class V = typename P::vector, class T = typename V::scalar_type>
+inline constexpr contrastive::Entry<T> contrastive_entry{squared_norms<V>, forward<P, T>, backward<P, T>};
 
-inline constexpr contrastive::Kernels contrastive_kernels{contrastive_entry<f32>, &contrastive::f64_kernels};
+inline constexpr contrastive::Kernels contrastive_kernels{contrastive_entry<Packed<f32>>, nullptr,
+                                                          &contrastive::f64_kernels};
 
 }  // namespace skelbench::SKELBENCH_ISA

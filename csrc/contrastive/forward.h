@@ -38,8 +38,8 @@ void add_plain(const Tile<V>& t, const Terms<V>& terms, Sums<V>& sums) {
 
 // The same where classes meet, where an anchor meets itself, at the edge, or where every row has its own
 // shift.
-template <class V>
-void add_masked(const Tile<V>& t, const Terms<V>& terms, const Packed<V>& a, const Packed<V>& b,
+template <class V, class P>
+void add_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& b,
                 const Forward<typename V::scalar_type>& out, Sums<V>& sums) {
     constexpr int W = V::width;
     const V zero = V::set(0);
@@ -72,15 +72,15 @@ void add_masked(const Tile<V>& t, const Terms<V>& terms, const Packed<V>& a, con
 }
 
 // Per anchor the largest exponent among its terms: the shift where a shared one could under- or overflow.
-template <class V>
-void largest_exponents(const Problem<typename V::scalar_type>& p, const Packed<V>& a, const Packed<V>& b,
+template <class V, class P>
+void largest_exponents(const Problem<typename V::scalar_type>& p, const P& a, const P& b,
                        const Terms<V>& terms, typename V::scalar_type* shift) {
     using T = typename V::scalar_type;
     constexpr int W = V::width;
     const V none = V::set(T(-1e30));
-    walk_tiles<V>(p, a, b, [&](int64_t ti, int64_t tj) {
+    walk_tiles(p, a, b, [&](int64_t ti, int64_t tj) {
         alignas(64) T s[kTile * kTile], col[kTile];
-        const Tile<V> t = similarities<V>(p, a, b, ti, tj, s);
+        const Tile<V> t = similarities(p, a, b, ti, tj, s);
         V cols[kTile / W];
         for (int64_t v = 0; v < kTile / W; ++v) cols[v] = none;
         for (int64_t r = 0; r < t.m; ++r) {
@@ -105,31 +105,31 @@ void largest_exponents(const Problem<typename V::scalar_type>& p, const Packed<V
     });
 }
 
-template <class V>
-void forward(const Problem<typename V::scalar_type>& p, const Forward<typename V::scalar_type>& out) {
-    using T = typename V::scalar_type;
+template <class P, class T>
+void forward(const Problem<T>& p, const Forward<T>& out) {
+    using V = typename P::vector;
     constexpr int W = V::width;
-    const Packed<V> a(p.anchors, p.d);
+    const P a(p.anchors, p.d);
     const Rows<T> none{};
-    const Packed<V> other(p.square ? none : p.contrasts, p.d);
-    const Packed<V>& b = p.square ? a : other;
+    const P other(p.square ? none : p.contrasts, p.d);
+    const P& b = p.square ? a : other;
     const Terms<V> terms(p);
 
     for (int64_t i = 0; i < p.anchors.n + contrastive::kPad; ++i)
         out.shift[i] = p.shared_shift ? static_cast<T>(p.shift) : T(-1e30);
-    if (!p.shared_shift) largest_exponents<V>(p, a, b, terms, out.shift);
+    if (!p.shared_shift) largest_exponents(p, a, b, terms, out.shift);
 
-    walk_tiles<V>(p, a, b, [&](int64_t ti, int64_t tj) {
+    walk_tiles(p, a, b, [&](int64_t ti, int64_t tj) {
         alignas(64) T s[kTile * kTile];
         Sums<V> sums;
-        const Tile<V> t = similarities<V>(p, a, b, ti, tj, s);
+        const Tile<V> t = similarities(p, a, b, ti, tj, s);
         if (t.plain && p.k2 == 0) return;
         std::memset(sums.row, 0, sizeof(sums.row));
         std::memset(sums.row_positive, 0, sizeof(sums.row_positive));
         if (t.plain) {
             t.mirrored() ? add_plain<V, true>(t, terms, sums) : add_plain<V, false>(t, terms, sums);
         } else {
-            add_masked<V>(t, terms, a, b, out, sums);
+            add_masked(t, terms, a, b, out, sums);
         }
         for (int64_t r = 0; r < t.m; ++r) {
             out.sum[t.i + r] += reduce_add(V::load(sums.row + r * W));

@@ -57,8 +57,12 @@ struct Entry {
 // The double-precision kernels: one lane, the same at every level.
 extern const Entry<double> f64_kernels;
 
+// Products of bfloat16 on AVX512_BF16, and on AMX tiles besides.
+extern const Entry<float> avx512_bf16_kernels, amx_bf16_kernels;
+
 struct Kernels {
     Entry<float> f32;
+    const Entry<float>* bf16;  // for floats that are bfloat16 numbers; null: f32 does them
     const Entry<double>* f64;
 };
 

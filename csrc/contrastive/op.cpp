@@ -180,7 +180,7 @@ void backward_as(const Call<T>& call, const Tensor& grad, const Tensor& lse, dou
                                        grad_b ? grad_b->template mutable_data_ptr<T>() : nullptr});
 }
 
-// Half-precision inputs are computed in float.
+// Half-precision inputs come to the kernels as floats.
 Tensor computed(const Tensor& x) {
     const bool half = x.scalar_type() == ScalarType::BFloat16 || x.scalar_type() == ScalarType::Half;
     return torch::stable::contiguous(half ? torch::stable::to(x, ScalarType::Float) : x);
@@ -188,6 +188,11 @@ Tensor computed(const Tensor& x) {
 
 MaybeTensor computed(const MaybeTensor& x) {
     return x ? MaybeTensor(computed(*x)) : std::nullopt;
+}
+
+const Entry<float>& float_entry(const Kernels& table, const Tensor& embeddings) {
+    const bool bf16 = embeddings.scalar_type() == ScalarType::BFloat16;
+    return bf16 && table.bf16 ? *table.bf16 : table.f32;
 }
 
 std::tuple<Tensor, Tensor, Tensor> contrastive(Tensor embeddings, Tensor labels, MaybeTensor contrasts,
@@ -203,8 +208,9 @@ std::tuple<Tensor, Tensor, Tensor> contrastive(Tensor embeddings, Tensor labels,
         return forward_as(Call<double>(*table.f64, z, y, c, cy, temperature, k1, k2, self_offset),
                           temperature, ScalarType::Double);
     }
-    return forward_as(Call<float>(table.f32, z, y, c, cy, temperature, k1, k2, self_offset), temperature,
-                      ScalarType::Float);
+    return forward_as(
+        Call<float>(float_entry(table, embeddings), z, y, c, cy, temperature, k1, k2, self_offset),
+        temperature, ScalarType::Float);
 }
 
 std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor, Tensor embeddings,
@@ -230,8 +236,9 @@ std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor,
         backward_as(Call<double>(*table.f64, z, y, c, cy, temperature, k1, k2, self_offset), g, l,
                     temperature, to_z, to_c);
     } else {
-        backward_as(Call<float>(table.f32, z, y, c, cy, temperature, k1, k2, self_offset), g, l, temperature,
-                    to_z, to_c);
+        backward_as(
+            Call<float>(float_entry(table, embeddings), z, y, c, cy, temperature, k1, k2, self_offset), g, l,
+            temperature, to_z, to_c);
     }
     if (z.scalar_type() == embeddings.scalar_type()) return {grad_z, grad_c};
     return {torch::stable::to(grad_z, embeddings.scalar_type()),

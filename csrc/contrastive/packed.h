@@ -3,7 +3,8 @@
 #include <cstring>
 
 #include "contrastive/kernels.h"
-#include "isa/buffer.h"
+#include "contrastive/matrix.h"
+#include "isa/transpose_copy.h"
 
 namespace skelbench::SKELBENCH_ISA {
 
@@ -17,6 +18,7 @@ class Packed {
     using T = typename V::scalar_type;
 
 public:
+    using vector = V;
     const Rows<T>& rows;
     const int64_t d, stride, tiles;
 
@@ -40,6 +42,18 @@ public:
     int32_t last_class(int64_t tile) const { return rows.cls[tile * kTile + count(tile) - 1]; }
     bool direct() const { return rows.identity && stride == d; }
 
+    // s = the tile's rows times those of b's tile tj, `vectors` wide.
+    void similarities(int64_t ti, const Packed& b, int64_t tj, int64_t vectors, T* s) const {
+        multiply<V, false>(count(ti), vectors, d, {row(ti), stride, 1, b.panel(tj), kTile, s, kTile});
+    }
+    // Adds the weights w of a tile of pairs times b's rows to `own`, and transposed times these rows to
+    // `other`; either may be null.
+    void carry(int64_t ti, const Packed& b, int64_t tj, const T* w, T* own, T* other) const {
+        const int64_t vectors = stride / V::width, m = count(ti), n = b.count(tj);
+        if (own) multiply<V, true>(m, vectors, n, {w, kTile, 1, b.row(tj), b.stride, own, stride});
+        if (other) multiply<V, true>(n, vectors, m, {w, 1, kTile, row(ti), stride, other, b.stride});
+    }
+
 private:
     void pack(int64_t tile) {
         const int64_t n = count(tile);
@@ -52,10 +66,9 @@ private:
         }
         const T* from = row(tile);
         T* to = panels_.get() + tile * kTile * d;
-        for (int64_t c = 0; c < d; ++c) {
-            for (int64_t r = 0; r < n; ++r) to[c * kTile + r] = from[r * stride + c];
-            for (int64_t r = n; r < kTile; ++r) to[c * kTile + r] = 0;
-        }
+        transpose_copy<V>(from, stride, n, d, to, kTile);
+        for (int64_t c = 0; c < d && n < kTile; ++c)
+            std::memset(to + c * kTile + n, 0, (kTile - n) * sizeof(T));
     }
     Buffer<T> copy_;
     Buffer<T> panels_;

@@ -9,9 +9,9 @@
 #include <cmath>
 
 #include "contrastive/kernels.h"
-#include "contrastive/matrix.h"
 #include "contrastive/packed.h"
 #include "contrastive/walk.h"
+#include "isa/parallel_for.h"
 
 namespace skelbench::SKELBENCH_ISA {
 
@@ -37,20 +37,54 @@ private:
     int64_t blocks_;
 };
 
-// Runs f(a, b) for every step of the walk in one parallel region. Threads take steps in order and wait for
-// the two blocks' earlier rounds, which have been taken before: the earliest step in work never waits, so
-// there is no deadlock, and a thread that the system has put to sleep holds up only the blocks it works on.
+// Which thread works on which places of a round: every lane is an equal share of the places, and a thread
+// keeps to one lane as long as it can, so that the sums of its blocks stay in its cache.
+class Lanes {
+public:
+    Lanes(int64_t lanes, int64_t rounds) : claimed_(lanes, true), lanes_(lanes), rounds_(rounds) {}
+    int64_t count() const { return lanes_; }
+    // Takes a lane's next round, the thread's own lane before another that is behind; false when all are
+    // taken. Rounds are taken in order: when one is, all earlier rounds of all lanes have been. So the
+    // earliest step in work never waits and there is no deadlock, however many threads there are in the end;
+    // and a thread that the system has put to sleep holds up only the blocks it works on.
+    bool take(int64_t own, int64_t& lane, int64_t& round) const {
+        for (;;) {
+            round = rounds_;
+            for (int64_t i = 0; i < lanes_; ++i)
+                round = min64(round, __atomic_load_n(at(i), __ATOMIC_ACQUIRE));
+            if (round == rounds_) return false;
+            for (int64_t i = 0; i < lanes_; ++i) {
+                lane = (own + i) % lanes_;
+                int64_t expected = round;
+                if (__atomic_compare_exchange_n(at(lane), &expected, round + 1, false, __ATOMIC_ACQ_REL,
+                                                __ATOMIC_RELAXED))
+                    return true;
+            }
+        }
+    }
+
+private:
+    int64_t* at(int64_t lane) const { return claimed_.get() + lane; }
+    Buffer<int64_t> claimed_;
+    int64_t lanes_, rounds_;
+};
+
+// Runs f(a, b) for every step of the walk in one parallel region, each after its two blocks' earlier rounds.
 template <class Walk, class F>
 void run_walk(const Walk& walk, const Progress& a, const Progress& b, const F& f) {
-    int64_t next = 0;
-    parallel_for(min64(parallel_threads(), walk.steps()), 1, [&](int64_t, int64_t) {
-        for (int64_t s; (s = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < walk.steps();) {
-            const contrastive::Step step = walk.step(s);
-            a.wait(step.a, step.round);
-            b.wait(step.b, step.round);
-            if (!a.sits_out(step.a) && !b.sits_out(step.b)) f(step.a, step.b);
-            a.finish(step.a, step.round);
-            b.finish(step.b, step.round);
+    if (!walk.rounds()) return;
+    const Lanes lanes(min64(parallel_threads(), walk.places(walk.rounds() - 1)), walk.rounds());
+    parallel_for(lanes.count(), 1, [&](int64_t own, int64_t) {
+        for (int64_t lane, round; lanes.take(own, lane, round);) {
+            const int64_t places = walk.places(round), end = (lane + 1) * places / lanes.count();
+            for (int64_t place = lane * places / lanes.count(); place < end; ++place) {
+                const contrastive::Step step = walk.step(round, place);
+                a.wait(step.a, round);
+                b.wait(step.b, round);
+                if (!a.sits_out(step.a) && !b.sits_out(step.b)) f(step.a, step.b);
+                a.finish(step.a, round);
+                b.finish(step.b, round);
+            }
         }
     });
 }
@@ -62,9 +96,8 @@ inline int64_t block_tiles(int64_t tiles) {
 }
 
 // Runs f(a_tile, b_tile) for every pair of tiles (square form: every unordered pair), one at a time per tile.
-template <class V, class F>
-void walk_tiles(const Problem<typename V::scalar_type>& p, const Packed<V>& a, const Packed<V>& b,
-                const F& f) {
+template <class T, class P, class F>
+void walk_tiles(const Problem<T>& p, const P& a, const P& b, const F& f) {
     const int64_t size = block_tiles(a.tiles > b.tiles ? a.tiles : b.tiles);
     const auto block = [&](int64_t block_a, int64_t block_b) {
         const int64_t a_end = min64(a.tiles, (block_a + 1) * size),
@@ -103,17 +136,18 @@ struct Tile {
     bool mirrored() const { return p.square && !diagonal; }
 };
 
-template <class V>
-Tile<V> similarities(const Problem<typename V::scalar_type>& p, const Packed<V>& a, const Packed<V>& b,
-                     int64_t ti, int64_t tj, typename V::scalar_type* s) {
-    Tile<V> t{p, ti * kTile, tj * kTile, a.count(ti), b.count(tj), p.square && ti == tj, false, s};
+template <class T, class P>
+Tile<typename P::vector> similarities(const Problem<T>& p, const P& a, const P& b, int64_t ti, int64_t tj,
+                                      T* s) {
+    Tile<typename P::vector> t{p,           ti * kTile,           tj * kTile, a.count(ti),
+                               b.count(tj), p.square && ti == tj, false,      s};
     const bool apart = a.last_class(ti) < b.cls(tj)[0] || b.last_class(tj) < a.cls(ti)[0];
     t.plain = p.shared_shift && apart && t.n == kTile && !t.diagonal;
     for (int64_t r = 0; t.plain && !p.square && r < t.m; ++r) {
         const int64_t own = p.self[t.i + r] - t.j;
         t.plain = own < 0 || own >= kTile;
     }
-    multiply<V, false>(t.m, t.vectors(), p.d, {a.row(ti), a.stride, 1, b.panel(tj), kTile, s, kTile});
+    a.similarities(ti, b, tj, t.vectors(), s);
     return t;
 }
 

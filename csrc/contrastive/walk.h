@@ -17,26 +17,26 @@ namespace skelbench::contrastive {
 
 // One step of a walk. An index equal to the number of blocks of its side means that the other one sits out.
 struct Step {
-    int64_t round, a, b;
+    int64_t a, b;
 };
 
 // Square form: in round 0 every block meets itself; rounds 1.. are a round-robin tournament (circle method)
 // in which every two different blocks meet once. With an odd number of blocks one sits out per round.
+// From round to round a block moves to a neighbouring place: threads that keep to their places keep their
+// blocks.
 struct Tournament {
     int64_t blocks;
 
     SKELBENCH_HD int64_t players() const { return blocks + (blocks & 1); }
-    SKELBENCH_HD int64_t steps() const {
-        return blocks > 1 ? blocks + (players() - 1) * (players() / 2) : blocks;
-    }
-    // Steps in the order in which they may start; a <= b.
-    SKELBENCH_HD Step step(int64_t index) const {
-        if (index < blocks) return {0, index, index};
-        const int64_t half = players() / 2, ring = players() - 1;
-        const int64_t r = (index - blocks) / half, k = (index - blocks) % half;
-        const int64_t x = k == 0 ? r : (r + k) % ring;
-        const int64_t y = k == 0 ? ring : (r - k + ring) % ring;
-        return x < y ? Step{r + 1, x, y} : Step{r + 1, y, x};
+    SKELBENCH_HD int64_t rounds() const { return blocks > 1 ? players() : blocks; }
+    SKELBENCH_HD int64_t places(int64_t round) const { return round ? players() / 2 : blocks; }
+    // The step at a place of a round; a <= b.
+    SKELBENCH_HD Step step(int64_t round, int64_t place) const {
+        if (round == 0) return {place, place};
+        const int64_t r = round - 1, ring = players() - 1;
+        const int64_t x = place == 0 ? r : (r + place) % ring;
+        const int64_t y = place == 0 ? ring : (r - place + ring) % ring;
+        return x < y ? Step{x, y} : Step{y, x};
     }
 };
 
@@ -47,11 +47,11 @@ struct Carousel {
 
     SKELBENCH_HD int64_t seats() const { return a_blocks > b_blocks ? a_blocks : b_blocks; }
     SKELBENCH_HD int64_t riders() const { return a_blocks < b_blocks ? a_blocks : b_blocks; }
-    SKELBENCH_HD int64_t steps() const { return riders() ? seats() * seats() : 0; }
-    SKELBENCH_HD Step step(int64_t index) const {
-        const int64_t round = index / seats(), k = index % seats();
-        const int64_t rider = k < riders() ? k : riders(), seat = (k + round) % seats();
-        return a_blocks < b_blocks ? Step{round, rider, seat} : Step{round, seat, rider};
+    SKELBENCH_HD int64_t rounds() const { return riders() ? seats() : 0; }
+    SKELBENCH_HD int64_t places(int64_t) const { return seats(); }
+    SKELBENCH_HD Step step(int64_t round, int64_t place) const {
+        const int64_t rider = place < riders() ? place : riders(), seat = (place + round) % seats();
+        return a_blocks < b_blocks ? Step{rider, seat} : Step{seat, rider};
     }
 };
 
@@ -63,9 +63,9 @@ struct Triangle {
     SKELBENCH_HD int64_t steps() const { return tiles * (tiles + 1) / 2; }
     SKELBENCH_HD Step step(int64_t index) const {
         const int64_t row = index / (tiles + 1), place = index % (tiles + 1);
-        if (place < tiles - row) return {0, row, row + place};
+        if (place < tiles - row) return {row, row + place};
         const int64_t mirrored = tiles - 1 - row;
-        return {0, mirrored, mirrored + place - (tiles - row)};
+        return {mirrored, mirrored + place - (tiles - row)};
     }
 };
 
@@ -84,7 +84,7 @@ struct GridWalk {
     SKELBENCH_HD bool mirrored(int64_t a, int64_t b) const { return square && !deterministic && a != b; }
     SKELBENCH_HD Work work(int64_t block) const {
         if (deterministic) return {block, 0, b_tiles};
-        const Step s = square ? Triangle{a_tiles}.step(block) : Step{0, block / b_tiles, block % b_tiles};
+        const Step s = square ? Triangle{a_tiles}.step(block) : Step{block / b_tiles, block % b_tiles};
         return {s.a, s.b, s.b + 1};
     }
 };

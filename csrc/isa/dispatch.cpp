@@ -8,11 +8,36 @@
 
 #include "isa/kernels.h"
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace skelbench {
 namespace {
 
-// Levels that this machine can run, the plainest first.
-std::vector<const Kernels*> available() {
+#if defined(__x86_64__)
+// The avx512 level with other products for bfloat16 inputs.
+Kernels with_bf16(const char* level, const contrastive::Entry<float>& products) {
+    Kernels table = avx512_kernels;
+    table.level = level;
+    table.contrastive.bf16 = &products;
+    return table;
+}
+
+// Linux lets a process use AMX's tile registers only when it has asked for them.
+bool may_use_amx() {
+#if defined(__linux__)
+    constexpr long kArchReqXcompPerm = 0x1023, kXfeatureXtiledata = 18;
+    return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+           syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata) == 0;
+#else
+    return false;
+#endif
+}
+#endif
+
+std::vector<const Kernels*> find_levels() {
     std::vector<const Kernels*> levels{&scalar_kernels};
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) {
@@ -20,9 +45,21 @@ std::vector<const Kernels*> available() {
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
             levels.push_back(&avx512_kernels);
+            if (__builtin_cpu_supports("avx512bf16")) {
+                static const Kernels dot = with_bf16("avx512_bf16", contrastive::avx512_bf16_kernels);
+                static const Kernels tiles = with_bf16("amx_bf16", contrastive::amx_bf16_kernels);
+                levels.push_back(&dot);
+                if (may_use_amx()) levels.push_back(&tiles);
+            }
         }
     }
 #endif
+    return levels;
+}
+
+// Levels that this machine can run, the plainest first.
+const std::vector<const Kernels*>& available() {
+    static const std::vector<const Kernels*> levels = find_levels();
     return levels;
 }
 

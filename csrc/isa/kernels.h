@@ -8,7 +8,7 @@
 namespace skelbench {
 
 struct Kernels {
-    const char* level;  // "scalar", "avx2", "avx512"
+    const char* level;  // "scalar", "avx2", "avx512", "avx512_bf16", "amx_bf16"
     contrastive::Kernels contrastive;
     ragged::Kernels ragged;
     augment::Kernels augment;

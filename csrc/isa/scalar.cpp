@@ -12,7 +12,7 @@ const Kernels scalar_kernels{.level = "scalar",
                              .wl = scalar::wl_kernels};
 
 namespace contrastive {
-const Entry<double> f64_kernels = scalar::contrastive_entry<scalar::f64>;
+const Entry<double> f64_kernels = scalar::contrastive_entry<scalar::Packed<scalar::f64>>;
 }
 
 }  // namespace skelbench

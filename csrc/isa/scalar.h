@@ -78,6 +78,7 @@ template <class T>
 inline Lane<T> exp2(Lane<T> a) {
     return {std::exp2(a.v)};
 }
-inline void transpose(f32 (&)[1]) {}
+template <class T>
+inline void transpose(Lane<T> (&)[1]) {}
 
 }  // namespace skelbench::scalar

@@ -2,37 +2,12 @@
 #pragma once
 #include <cstring>
 
-#include "isa/buffer.h"
+#include "isa/transpose_copy.h"
 #include "ragged/kernels.h"
 
 namespace skelbench::SKELBENCH_ISA::ragged_cpu {
 
 using skelbench::ragged::Weight;
-
-// to (columns, rows) = from (rows, columns) transposed; rows of each are `*_stride` apart. At the edges the
-// last square overlaps the one before it: it writes the same numbers again.
-template <class V>
-inline void transpose_copy(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
-                           int64_t to_stride) {
-    constexpr int64_t W = V::width;
-    if (rows < W || columns < W) {
-        for (int64_t r = 0; r < rows; ++r)
-            for (int64_t c = 0; c < columns; ++c) to[c * to_stride + r] = from[r * from_stride + c];
-        return;
-    }
-    for (int64_t r = 0; r < rows; r += W) {
-        r = min64(r, rows - W);
-        for (int64_t c = 0; c < columns; c += W) {
-            c = min64(c, columns - W);
-            V square[W];
-#pragma GCC unroll 16
-            for (int i = 0; i < W; ++i) square[i] = V::load(from + (r + i) * from_stride + c);
-            transpose(square);
-#pragma GCC unroll 16
-            for (int i = 0; i < W; ++i) square[i].store(to + (c + i) * to_stride + r);
-        }
-    }
-}
 
 // panel (features, lanes) = W[feature .. feature + features, unit .. unit + lanes], zero beyond the last
 // unit.

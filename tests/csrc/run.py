@@ -23,8 +23,10 @@ if platform.machine() in ("x86_64", "AMD64"):
         "-mavx512bw",
         "-mavx512dq",
         "-mavx512vl",
+        "-Wno-uninitialized",
         "-Wno-maybe-uninitialized",
     ]
+    LEVELS["bf16"] = [*LEVELS["avx512"], "-mavx512bf16", "-mamx-tile", "-mamx-bf16"]
 FLAGS = ["-std=c++20", "-O1", "-g", "-Wall", "-Wextra", "-I", str(ROOT / "csrc")]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 
