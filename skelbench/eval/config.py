@@ -104,8 +104,8 @@ class Config:
     """Graph family: leave clips of several people out, counted, or keep each person as a component."""
     transductive: bool = False
     """graph2vec: also train the embedding on the test graphs (never on their labels)."""
-    cache: str | None = None
-    """graph2vec: folder that keeps embeddings for the next run."""
+    cache: Path | None = None
+    """graph2vec: folder that keeps embeddings for the next run. Default: kept in --out until the run ends."""
     drop_bad: bool = False
     """Leave out clips with NaN or infinite coordinates (counted and named in the report) instead of stopping."""
     device: str = "auto"

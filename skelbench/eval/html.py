@@ -356,19 +356,23 @@ def _detail(
 
 
 def _training_charts(row: Variant, scores: Sequence[Score], color: str) -> list[str]:
-    """Loss and learning rate of every stage, and the test accuracy of the last."""
-    lines = {}
+    """Loss and learning rate of every stage, and the test accuracy while each was trained."""
+    lines, name = {}, ""
     for place, first in enumerate(scores[0].curves):
         runs = [score.curves[place] for score in scores]
         epochs = np.arange(1, len(first.loss) + 1)
         name = {"train": "training", "probe": "linear probe"}.get(first.stage, first.stage)
         lines[f"{name}: loss"] = charts.Line(epochs, [run.loss for run in runs])
         lines[f"{name}: rate"] = charts.Line(epochs, [first.lr])
-    if scores[0].test_curve:
-        lines[f"{name}: test top-1, %"] = charts.Line(
-            [epoch for epoch, _ in scores[0].test_curve],
-            [[100 * share for _, share in score.test_curve] for score in scores],
-        )
+    tested = {
+        "training: test top-1 of a ridge probe, %": [score.pretraining_curve for score in scores],
+        f"{name}: test top-1, %": [score.test_curve for score in scores],
+    }
+    for title, curves in tested.items():
+        if curves[0]:
+            lines[title] = charts.Line(
+                [epoch for epoch, _ in curves[0]], [[100 * share for _, share in curve] for curve in curves]
+            )
     return [charts.curve(title, line, color, f"{row.key} {title}") for title, line in lines.items()]
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import types
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 SCHEMA = 1
+NUMBERS = re.compile(r"\[\n([\s,.eE+\-\dNaInfity]+)\]")  # a line break is never inside a JSON string
 
 
 @dataclass
@@ -65,6 +67,8 @@ class Score:
     curves: list[Curve] = field(default_factory=list)
     test_curve: list[tuple[int, float]] = field(default_factory=list)
     """(epoch, test top-1) during the last stage: what best_on_test is the largest of."""
+    pretraining_curve: list[tuple[int, float]] = field(default_factory=list)
+    """(epoch, test top-1 of a ridge probe) while a contrastive encoder was trained; nothing is chosen by it."""
 
 
 @dataclass
@@ -108,7 +112,7 @@ class Results:
     def save(self, path: Path) -> None:
         """Write atomically: a reader sees the old file or the new one."""
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        partial.write_text(_in_rows(json.dumps(asdict(self), indent=1)) + "\n")
         os.replace(partial, path)
 
     @classmethod
@@ -130,11 +134,22 @@ class Results:
         return loaded
 
 
+def _in_rows(text: str) -> str:
+    """Indented JSON with each list of plain numbers on one line: curves have thousands of them."""
+    return NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+
+
 def _build(kind: Any, raw: Any) -> Any:
     """A dataclass from its `asdict`, so that the schema has one definition."""
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        return kind(**{item.name: _build(hints[item.name], raw[item.name]) for item in fields(kind)})  # type: ignore[operator]
+        return kind(
+            **{
+                item.name: _build(hints[item.name], raw[item.name])
+                for item in fields(kind)
+                if item.name in raw
+            }
+        )  # type: ignore[operator]
     origin = get_origin(kind)
     if origin in (Union, types.UnionType) and raw is not None:
         return _build(next(part for part in get_args(kind) if part is not type(None)), raw)

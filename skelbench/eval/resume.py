@@ -23,6 +23,7 @@ FREE = {
     "device",
     "threads",
     "out",
+    "cache",
     "resume",
 }
 SAME = ("protocol", "data_sha256", "n_train", "n_test", "device", "threads")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -76,8 +77,9 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
             progress.variant(variant, seed)
             checkpoint = Checkpoint(folder / "checkpoints" / f"{variant.key}-seed{seed}.safetensors")
             task = Task(
-                clips, dataset, train, test, settings, seed, fabric, progress.epoch, checkpoint=checkpoint
-            )
+                clips, dataset, train, test, settings, seed, fabric, progress.epoch,
+                checkpoint=checkpoint, embeddings=config.cache or folder / "embeddings",
+            )  # fmt: skip
             if variant.one_person and settings.two_person == "drop":
                 task = _one_person(task, variant)
             with _deterministic():
@@ -86,6 +88,7 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
             results.save(path)
             checkpoint.discard()
             progress.score(score)
+    shutil.rmtree(folder / "embeddings", ignore_errors=True)  # large, and made again from the same clips
     report.write(results, folder / "report.md")
     html.write(folder)
     progress.end(results, folder)
@@ -190,6 +193,7 @@ def _score(variant: Variant, task: Task, folder: Path, config: Config, exhibit: 
         speed=speed,
         curves=_curves(fitted.history),
         test_curve=fitted.test_curve,
+        pretraining_curve=fitted.pretraining_curve,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,11 @@ class LoopState:
     model: nn.Module
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
-    generator: torch.Generator
-    sampler: Sampler
     fabric: Fabric
-    history: list[EpochLog]
-    curve: list[tuple[int, float]]  #: (epoch, test top-1)
+    generator: torch.Generator | None = None  #: of the draws, where they are not torch's own
+    sampler: Sampler | None = None  #: whose count of clips seen is kept
+    history: list[EpochLog] = field(default_factory=list)
+    curve: list[tuple[int, float]] = field(default_factory=list)  #: (epoch, test top-1)
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor, on the CPU."""
@@ -51,11 +51,11 @@ class LoopState:
                 for name, value in buffers.items()
                 if isinstance(value, Tensor)
             }
-        found |= {
-            "random.torch": torch.get_rng_state(),
-            "random.draws": self.generator.get_state(),
-            "sampler.seen": self.sampler.seen,
-        }
+        found["random.torch"] = torch.get_rng_state()
+        if self.generator:
+            found["random.draws"] = self.generator.get_state()
+        if self.sampler:
+            found["sampler.seen"] = self.sampler.seen
         if self.fabric.device.type == "cuda":
             found["random.cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         return {name: value.detach().cpu().contiguous() for name, value in found.items()}
@@ -84,8 +84,10 @@ class LoopState:
         self.optimiser.load_state_dict({"state": buffers, "param_groups": kept["param_groups"]})
         self.schedule.load_state_dict(numbers["schedule"])
         self.fabric.strategy.precision.load_state_dict(numbers["precision"])
-        self.generator.set_state(tensors["random.draws"])
-        self.sampler.seen.copy_(tensors["sampler.seen"])
+        if self.generator:
+            self.generator.set_state(tensors["random.draws"])
+        if self.sampler:
+            self.sampler.seen.copy_(tensors["sampler.seen"])
         self.history[:] = [EpochLog(**log) for log in numbers["history"]]
         self.curve[:] = [(epoch, share) for epoch, share in numbers["curve"]]
         torch.set_rng_state(tensors["random.torch"])

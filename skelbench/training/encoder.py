@@ -19,13 +19,13 @@ from skelbench.models.conmlp import Decoder, InputShape, ProjectionHead
 from skelbench.ops.augment import augment, draw
 from skelbench.ops.ragged import RaggedClips, packed_rows
 from skelbench.training.checkpoint import LoopState
-from skelbench.training.probe import linear_probe
+from skelbench.training.probe import linear_probe, ridge_accuracy
 from skelbench.training.sampling import Sampler
 from skelbench.training.settings import Settings
 from skelbench.training.task import EpochLog, Fitted, Task, TrainingError, count_parameters, in_batches, top1
 
 LAST_LR = 1e-3  #: the cosine's end as a share of its start: ConMLP's lr_decay_rate 0.1, cubed
-TESTS_DURING_TRAINING = 20  #: cross-entropy: how often the test split is looked at for `best_on_test`
+TESTS_DURING_TRAINING = 20  #: how often the test split is looked at for the curves; nothing is chosen by them
 RELEASED_DRAW = 256  #: clips of the one random test draw that the released probe scores
 
 
@@ -102,7 +102,7 @@ def train_encoder(
     wrapped, wrapped_optimiser = fabric.setup(model, optimiser)
     contrast = objective.loss(**objective.loss_options) if objective.loss else nn.CrossEntropyLoss()
     sampler = Sampler(task.train, settings.batch_size, settings.sampling, task.shape.classes, generator)
-    state = LoopState(model, optimiser, schedule, generator, sampler, fabric, history=[], curve=[])
+    state = LoopState(model, optimiser, schedule, fabric, generator, sampler)
     finished = task.checkpoint.restore(state) if task.checkpoint else 0
     for epoch in range(finished + 1, settings.epochs + 1):
         wrapped.train()
@@ -159,8 +159,22 @@ def _diverged(loss: str, epoch: int, settings: Settings) -> TrainingError:
 
 def contrastive_then_probe(task: Task, objective: Objective) -> Fitted:
     """Pre-train with the contrastive objective, freeze, and fit a linear probe on the representations."""
-    trained = train_encoder(task, objective)
-    return trained.complete(_probe(task, trained.model.encoder))
+    label = task.data.label
+
+    def test(epoch: int, model: _Model) -> float | None:
+        if not _is_tested(epoch, task.settings.epochs):
+            return None
+        train, test = (in_batches(model.encoder, task.data.batch, part) for part in (task.train, task.test))
+        return ridge_accuracy(train, label[task.train], test, label[task.test])
+
+    trained = train_encoder(task, objective, test)
+    fitted = trained.complete(_probe(task, trained.model.encoder))
+    fitted.pretraining_curve = trained.curve
+    return fitted
+
+
+def _is_tested(epoch: int, epochs: int) -> bool:
+    return epoch % max(1, epochs // TESTS_DURING_TRAINING) == 0 or epoch == epochs
 
 
 def random_encoder_probe(task: Task, objective: Objective) -> Fitted:
@@ -173,8 +187,7 @@ def cross_entropy(task: Task, objective: Objective) -> Fitted:
     """The encoder with a linear classifier, trained together on the class labels."""
 
     def test(epoch: int, model: _Model) -> float | None:
-        epochs = task.settings.epochs
-        if epoch % max(1, epochs // TESTS_DURING_TRAINING) and epoch < epochs:
+        if not _is_tested(epoch, task.settings.epochs):
             return None
         logits = in_batches(_classifier(model.encoder, model.head), task.data.batch, task.test)
         return top1(logits, task.data.label[task.test])

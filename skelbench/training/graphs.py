@@ -47,7 +47,7 @@ def _graph2vec(task: Task, cell: Cell) -> Fitted:
     )
     positions = torch.arange(len(order))
     train, test = positions[: len(task.train)], positions[len(task.train) :]
-    model = Graph2Vec(seed=task.seed, cache_dir=settings.cache, on_progress=_embedding_progress(task))
+    model = Graph2Vec(seed=task.seed, cache_dir=task.embeddings, on_progress=_embedding_progress(task))
     learned = graphs if settings.transductive else graphs.select(train.numpy())
     model.fit(learned)
     vectors = torch.from_numpy(model.vectors_ if settings.transductive else model.transform(graphs))
@@ -112,12 +112,6 @@ def _train(
     cosine: bool = False,
 ) -> Fitted:
     settings = task.settings
-    history: list[EpochLog] = []
-
-    def on_epoch(epoch: int, loss: float, clips_per_s: float) -> None:
-        history.append(EpochLog("train", epoch, settings.sequence_epochs, loss, rate, clips_per_s))
-        task.on_epoch(history[-1])
-
     try:
         result = train_sequence_classifier(
             model,
@@ -131,7 +125,9 @@ def _train(
                 cosine=cosine,
                 seed=task.seed,
             ),
-            on_epoch,
+            task.on_epoch,
+            task.checkpoint,
+            task.fabric,
         )
     except FloatingPointError as error:
         raise TrainingError(str(error)) from error
@@ -142,7 +138,7 @@ def _train(
         training_parameters=count_parameters(model),
         coverage=len(task.train),
         train_clips_per_s=result.clips_per_second,
-        history=history,
+        history=result.history,
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from skelbench.training.sampling import Sampler
@@ -15,6 +18,15 @@ from skelbench.training.task import EpochLog, Task, TrainingError
 
 DECAY_AT = (0.6, 0.75, 0.9)  #: of the epochs; ConMLP's main_linear: 60, 75, 90 of 100
 DECAY = 0.2
+
+
+def ridge_accuracy(train: Tensor, label: Tensor, test: Tensor, test_label: Tensor) -> float:
+    """Test top-1 of a linear classifier by least squares: a probe in closed form, to follow a training by.
+
+    `train` (N, width) and `test` (M, width), float32 representations on the CPU; labels int64.
+    """
+    model = make_pipeline(StandardScaler(), RidgeClassifier())
+    return float(model.fit(train.numpy(), label.cpu().numpy()).score(test.numpy(), test_label.cpu().numpy()))
 
 
 def fit_softmax(

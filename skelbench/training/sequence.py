@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
+
+from skelbench.training.checkpoint import Checkpoint, LoopState
+from skelbench.training.task import EpochLog
 
 
 class Sequences(Protocol):
@@ -52,7 +57,7 @@ class SequenceResult:
     """What a training gives."""
 
     logits: Tensor  #: float32 (N_test, classes), on the CPU, after the last epoch
-    losses: tuple[float, ...]  #: mean training loss of each epoch
+    history: list[EpochLog]  #: one entry per epoch
     clips_per_second: float  #: training clips over the time of all epochs
 
 
@@ -62,12 +67,16 @@ def train_sequence_classifier(
     labels: Tensor,
     test: Sequences,
     settings: SequenceSettings = SequenceSettings(),
-    on_epoch: Callable[[int, float, float], Any] | None = None,
+    on_epoch: Callable[[EpochLog], Any] = lambda log: None,
+    checkpoint: Checkpoint | None = None,
+    fabric: Fabric | None = None,
 ) -> SequenceResult:
     """Train `model`, on the device of its parameters, and classify the test clips.
 
     labels: int64 (N,), 0-based classes of the training clips.
-    on_epoch: called with (epoch from 1, mean loss, clips per second).
+    on_epoch: told of every epoch.
+    checkpoint: where the training is kept after its epochs, and goes on from to the same bits.
+    fabric: its precision and device are kept with the checkpoint; default: float32 on the CPU.
 
     An epoch visits every clip once in random order. Shuffling, dropout and the batches' random variation follow
     `settings.seed`; the caller's random state is left as it was. Raises ValueError where clips and labels differ in
@@ -82,14 +91,18 @@ def train_sequence_classifier(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     steps = settings.epochs * -(-len(train) // settings.batch_size)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps) if settings.cosine else None
+    schedule: torch.optim.lr_scheduler.LRScheduler = (
+        torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        if settings.cosine
+        else torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    )
     objective = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
-    losses = []
-    spent = 0.0
+    state = LoopState(model, optimizer, schedule, fabric or Fabric(accelerator="cpu"))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        for epoch in range(1, settings.epochs + 1):
-            begin = time.perf_counter()
+        finished = checkpoint.restore(state) if checkpoint else 0
+        for epoch in range(finished + 1, settings.epochs + 1):
+            begin, rate = time.perf_counter(), float(schedule.get_last_lr()[0])
             model.train()
             total = 0.0
             for indices in torch.randperm(len(train)).split(settings.batch_size):
@@ -97,18 +110,21 @@ def train_sequence_classifier(
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
-                if schedule is not None:
-                    schedule.step()
+                schedule.step()
                 total += float(loss.detach()) * len(indices)
-            losses.append(total / len(train))
-            if not torch.isfinite(torch.tensor(losses[-1])):
-                raise FloatingPointError(f"epoch {epoch}: the loss is {losses[-1]}; lower the learning rate")
-            seconds = time.perf_counter() - begin
-            spent += seconds
-            if on_epoch is not None:
-                on_epoch(epoch, losses[-1], len(train) / seconds)
+            loss_of_epoch = total / len(train)
+            if not math.isfinite(loss_of_epoch):
+                raise FloatingPointError(
+                    f"epoch {epoch}: the loss is {loss_of_epoch}; lower the learning rate"
+                )
+            clips_per_s = len(train) / (time.perf_counter() - begin)
+            state.history.append(EpochLog("train", epoch, settings.epochs, loss_of_epoch, rate, clips_per_s))
+            if checkpoint:
+                checkpoint.save(state, last=epoch == settings.epochs)
+            on_epoch(state.history[-1])
     logits = predict(model, test, settings.batch_size)
-    return SequenceResult(logits, tuple(losses), settings.epochs * len(train) / max(spent, 1e-9))
+    seconds_per_clip = sum(1 / log.clips_per_s for log in state.history) / len(state.history)
+    return SequenceResult(logits, state.history, 1 / seconds_per_clip)
 
 
 @torch.no_grad()

@@ -35,5 +35,4 @@ class Settings:
     bin_size: float = 1.0  #: edge of the bins of a label, in mean bone lengths (about 0.2 m)
     two_person: TwoPerson = "drop"  #: leave clips of two people out, or keep each person as a component
     transductive: bool = False  #: PV-DBOW also sees the test graphs (without their labels)
-    cache: str | None = None  #: folder of embeddings made before, by content
     probe_lr: float = 0.1  #: times 0.2 at 60, 75 and 90 % of the probe's epochs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from mmap import mmap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,7 +86,8 @@ class Task:
     on_epoch: Callable[[EpochLog], None] = lambda log: None
     watch: Callable[[int, nn.Module], None] = lambda epoch, encoder: None
     """Shown the encoder after each epoch of its training; what it raises ends the training."""
-    checkpoint: Checkpoint | None = None  #: where the training of the encoder is kept and goes on from
+    checkpoint: Checkpoint | None = None  #: where the training is kept and goes on from
+    embeddings: Path | None = None  #: folder of the graph family's embeddings, by content
 
     @property
     def shape(self) -> InputShape:
@@ -107,6 +109,8 @@ class Fitted:
     test_representations: Tensor | None = None
     test_curve: list[tuple[int, float]] = field(default_factory=list)
     """(epoch, test top-1) while the classifier was trained; it is looked at, nothing is chosen by it."""
+    pretraining_curve: list[tuple[int, float]] = field(default_factory=list)
+    """(epoch, test top-1 of a ridge probe) while the encoder was trained; likewise only looked at."""
     released_score: float | None = None  #: only for `conmlp60`: the score the released code would print
     training_parameters: int = 0  #: all that training used, projection head and decoder included
     coverage: int = 0  #: distinct training clips seen

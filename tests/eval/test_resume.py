@@ -80,12 +80,34 @@ def test_a_killed_run_goes_on_to_the_same_bits(data, tmp_path):
         assert one.scores_sha256 == other.scores_sha256
         assert [curve.loss for curve in one.curves] == [curve.loss for curve in other.curves]
         assert one.test_curve == other.test_curve
+        assert one.pretraining_curve == other.pretraining_curve
         assert one.coverage == other.coverage
         stem = f"{one.variant}-seed{one.seed}.safetensors"
         weights = [(folder / "weights" / stem).read_bytes() for folder in (tmp_path / "whole", out)]
         assert weights[0] == weights[1]
     assert not (out / "checkpoints").exists()
     assert (out / "report.html").exists()
+
+
+def test_a_killed_graph_row_goes_on_to_the_same_bits(tmp_path):
+    data = tmp_path / "tiny"
+    skelbench.data.save(make_clips(clips=48), data)
+    rows = ("graph2vec-gru", "wl-bag-gru")
+    changes = dict(variants=rows, sequence_epochs=6, windows=4, batch_size=16)
+    whole = run(config(data, tmp_path / "whole", **changes))
+    out = tmp_path / "killed"
+    words = f"xview --data {data} --variants {','.join(rows)} --epochs 40 --probe-epochs 5 --batch-size 16"
+    words += " --sequence-epochs 6 --windows 4"
+    command = [*words.split(), "--threads", "1", "--device", "cpu", "--out", str(out), "--resume"]
+    for row in rows:
+        killed(command, out, lambda out, row=row: stored_epochs(out, f"{row}-seed0") >= 2)
+        assert stored_epochs(out, f"{row}-seed0") >= 2
+    resumed = run(config(data, out, resume=True, **changes))
+    for one, other in zip(whole.scores, resumed.scores, strict=True):
+        assert one.scores_sha256 == other.scores_sha256
+        assert [curve.loss for curve in one.curves[-1:]] == [curve.loss for curve in other.curves[-1:]]
+    assert not (out / "checkpoints").exists()
+    assert not (out / "embeddings").exists()
 
 
 def test_finished_runs_are_kept_and_seeds_are_added(data, tmp_path):

@@ -63,7 +63,7 @@ def test_training_learns_order_repeatably_and_leaves_the_random_state(cell):
         torch.manual_seed(1)
         model = SequenceClassifier(2, cell, input=1, hidden=16, layers=1)
         state = torch.get_rng_state()
-        result = train_sequence_classifier(model, train, label, test, settings, lambda *a: heard.append(a))
+        result = train_sequence_classifier(model, train, label, test, settings, heard.append)
         assert torch.equal(torch.get_rng_state(), state)
         return model, result
 
@@ -71,9 +71,9 @@ def test_training_learns_order_repeatably_and_leaves_the_random_state(cell):
     assert result.logits.shape == (40, 2)
     assert (result.logits.argmax(1) == test_label).float().mean() > 0.95
     assert torch.equal(predict(model, test, batch_size=7).argmax(1), result.logits.argmax(1))
-    assert [epoch for epoch, _, _ in heard] == list(range(1, 13))
-    assert tuple(loss for _, loss, _ in heard) == result.losses
-    assert result.losses[-1] < result.losses[0] / 2
+    assert [log.epoch for log in heard] == list(range(1, 13))
+    assert heard == result.history
+    assert heard[-1].loss < heard[0].loss / 2
     assert torch.equal(run()[1].logits, result.logits)
 
 
