@@ -175,7 +175,9 @@ def main(arguments: list[str]) -> int:
         try:
             if chosen.memory:
                 used += memory(instance)
-                found = ", ".join(f"{row.contender} {row.bytes / 1e6:.0f} MB" for row in used if row.id == instance.id)
+                found = ", ".join(
+                    f"{row.contender} {row.bytes / 1e6:.0f} MB" for row in used if row.id == instance.id
+                )
             else:
                 results.append(compare(instance, chosen.seconds))
                 found = report.line(results[-1])

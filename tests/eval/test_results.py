@@ -30,6 +30,15 @@ def test_round_trip(results, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
+def test_a_list_of_numbers_is_one_line(results, tmp_path):
+    path = tmp_path / "results.json"
+    results.scores[0].curves[0].loss = [1.0, 2.5e-7, 3.0]
+    results.setting.warnings.append("[\n 1\n]")  # text that looks like one stays as it is
+    results.save(path)
+    assert '"loss": [1.0, 2.5e-07, 3.0]' in path.read_text()
+    assert Results.load(path) == results
+
+
 def test_another_schema_is_refused(results, tmp_path):
     results.schema = 99
     results.save(tmp_path / "results.json")
