@@ -31,6 +31,9 @@ class Fuse:
     where it is not given."""
     of: Literal["probabilities", "logits"] = "probabilities"
     """What is averaged. Logits of different models may differ in scale."""
+    common: bool = False
+    """Fuse on the clips that every member was tested on, and say how many that leaves out: graph variants do without
+    the clips of two people. Without it, members with other test clips are refused."""
     out: Path | None = None
     """Folder for the fused scores, fused-seedS.npz (names, scores, label)."""
 
@@ -89,11 +92,16 @@ def parse(words: Sequence[str]) -> list[Member]:
     return members
 
 
-def fuse(members: Sequence[Member], of: Literal["probabilities", "logits"] = "probabilities") -> Fusion:
-    """Fused scores by seed, with every member's own.
+def fuse(
+    members: Sequence[Member],
+    of: Literal["probabilities", "logits"] = "probabilities",
+    common: bool = False,
+) -> Fusion:
+    """Fused scores by seed, with every member's own; `common`: on the clips that all members were tested on.
 
     Raises:
-        FuseError: no seed is common to all, or the test clips or classes differ.
+        FuseError: no seed is common to all, the classes differ, the test clips differ (with `common`: none is
+            common to all), or a clip has different labels.
         ValueError: scores that cannot be read.
     """
     import numpy as np
@@ -107,20 +115,26 @@ def fuse(members: Sequence[Member], of: Literal["probabilities", "logits"] = "pr
     )
     if not seeds:
         raise FuseError(f"no seed is common to {', '.join(member.name for member in members)}")
-    fused, own = [], [list[ClipScores]() for _ in members]
+    fused, own, left_out = [], [list[ClipScores]() for _ in members], set[str]()
     for seed in sorted(seeds):
+        loaded = [load_scores(member.run, member.variant, seed) for member in members]
+        every = set.union(*(set(scores.names) for scores in loaded))
+        kept = np.array(sorted(set.intersection(*(set(scores.names) for scores in loaded))))
+        left_out |= every - set(kept)
         total, first = None, None
-        for place, member in enumerate(members):
-            scores = load_scores(member.run, member.variant, seed)
+        for place, (member, scores) in enumerate(zip(members, loaded, strict=True)):
+            if len(kept) < (1 if common else len(every)):
+                hint = "none is common to all" if common else "--common fuses on those that all have"
+                other = next(
+                    (m for m, s in zip(members, loaded, strict=True) if len(s.names) < len(every)), member
+                )
+                raise FuseError(f"{other.name} was tested on other clips than the rest: {hint}")
             order = np.argsort(scores.names)
+            order = order[np.isin(scores.names[order], kept)]
             scores = ClipScores(scores.names[order], scores.logits[order], scores.label[order])
             first = first or scores
-            if not (
-                np.array_equal(scores.names, first.names)
-                and np.array_equal(scores.label, first.label)
-                and scores.logits.shape == first.logits.shape
-            ):
-                raise FuseError(f"{member.name} was tested on other clips or classes than {members[0].name}")
+            if scores.logits.shape != first.logits.shape or not np.array_equal(scores.label, first.label):
+                raise FuseError(f"{member.name} was tested on other classes or labels than {members[0].name}")
             own[place].append(scores)
             part = scores.logits.astype(np.float64)
             part = member.weight * (scipy.special.softmax(part, axis=1) if of == "probabilities" else part)
@@ -129,7 +143,7 @@ def fuse(members: Sequence[Member], of: Literal["probabilities", "logits"] = "pr
         assert total is not None
         mean = total / sum(member.weight for member in members)
         fused.append(ClipScores(first.names, mean.astype(np.float32), first.label))
-    return Fusion(tuple(members), tuple(sorted(seeds)), fused, own)
+    return Fusion(tuple(members), tuple(sorted(seeds)), fused, own, len(left_out))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +153,8 @@ class Fusion:
     members: tuple[Member, ...]
     seeds: tuple[int, ...]
     fused: list[ClipScores]
-    own: list[list[ClipScores]]  #: by member, then seed
+    own: list[list[ClipScores]]  #: by member, then seed, on the clips of the fusion
+    left_out: int  #: test clips that not all members have
 
 
 def show(fusion: Fusion) -> None:
@@ -162,6 +177,10 @@ def show(fusion: Fusion) -> None:
         share = report.spread([float(run.right.mean()) for run in runs])
         table.add_row(name, weight, share, f"{100 * low:.1f}-{100 * high:.1f}")
     console.print(table)
+    if fusion.left_out:
+        console.print(
+            f"on the {len(fusion.fused[0].names):,} test clips that all members have; {fusion.left_out:,} left out"
+        )
     best = max(range(len(rows)), key=lambda place: sum(int(run.right.sum()) for run in fusion.own[place]))
     pair = statistics.compare("fused", fusion.fused, rows[best][0], fusion.own[best])
     low, high = (100 * end for end in pair.interval)
@@ -187,7 +206,7 @@ def main() -> int:
     """The command line."""
     options = tyro.cli(Fuse, prog="python -m skelbench.fuse")
     try:
-        fusion = fuse(parse(options.members), options.of)
+        fusion = fuse(parse(options.members), options.of, options.common)
         show(fusion)
         if options.out is not None:
             save(fusion, options.out)

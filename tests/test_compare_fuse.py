@@ -74,6 +74,24 @@ def call(module, monkeypatch, *words):
     return module.main()
 
 
+def test_members_with_other_test_clips_fuse_on_the_common_ones(runs, tmp_path, monkeypatch, capsys):
+    path = runs[1] / "scores/conmlp-tcl-seed0.npz"
+    stored = dict(np.load(path))
+    np.savez(path, **{name: values[30:] for name, values in stored.items()})  # 30 clips of two people, say
+    words = (f"{runs[0]}:conmlp-supcon", f"{runs[1]}:conmlp-tcl")
+    assert call(fuse, monkeypatch, *words) == 2
+    assert "conmlp-tcl was tested on other clips than the rest: --common" in capsys.readouterr().err
+    fusion = fuse.fuse(fuse.parse(words), common=True)
+    assert set(fusion.fused[0].names) == set(stored["names"][30:])
+    assert len(fusion.own[0][0].names) == 170
+    assert len(fusion.fused[1].names) == 200
+    assert call(fuse, monkeypatch, *words, "--common") == 0
+    assert "170 test clips that all members have; 30 left out" in capsys.readouterr().out
+    np.savez(path, **stored | {"names": np.char.add("other-", stored["names"])})
+    with pytest.raises(fuse.FuseError, match="none is common to all"):
+        fuse.fuse(fuse.parse(words), common=True)
+
+
 def test_a_run_by_itself_fuses_its_trained_variants(runs, tmp_path, monkeypatch, capsys):
     assert call(fuse, monkeypatch, runs[1], "--out", tmp_path / "fused") == 0
     printed = capsys.readouterr().out

@@ -76,6 +76,27 @@ def test_a_study_goes_on_and_is_shared(data, tmp_path):
     assert "Test clips were not looked at" in text
 
 
+def test_the_response_surface_is_shaded_once_enough_trials_span_it():
+    from skelbench.eval import charts
+
+    grid = [(rate, tau) for rate in (0.001, 0.003, 0.01, 0.03) for tau in (0.05, 0.1, 0.2)]
+    drawn = {
+        trials: charts.surface(
+            [rate for rate, _ in grid[:trials]],
+            [tau for _, tau in grid[:trials]],
+            [100 * tau - 500 * rate for rate, tau in grid[:trials]],
+            ("rate", "tau"),
+            "test",
+        )
+        for trials in (6, charts.SURFACE_TRIALS, len(grid))
+    }
+    paths = {trials: picture.count("<path") for trials, picture in drawn.items()}
+    assert paths[charts.SURFACE_TRIALS] >= paths[6] + 5  # the bands between nine levels
+    assert paths[len(grid)] >= paths[6] + 5
+    level = charts.surface([0.1, 0.2] * 6, [1.0, 2.0, 4.0] * 4, [50.0] * 12, ("rate", "tau"), "test")
+    assert level.count("<path") < paths[len(grid)]  # all alike: no bands
+
+
 def test_a_trial_that_cannot_train_is_pruned_with_its_reason(data, tmp_path):
     study = tune.Study(options(data, tmp_path))
     trial = study.study.ask()
