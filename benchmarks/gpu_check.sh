@@ -35,7 +35,7 @@ step() {
   fi
 }
 
-step machine 90 "$python" benchmarks/gpu_machine.py "$device"
+step machine 40 "$python" benchmarks/gpu_machine.py "$device"
 if [ ${#failed[@]} -gt 0 ]; then
   echo "FAILED: ${failed[*]}"
   exit 1
@@ -50,11 +50,11 @@ fi
 spread=()
 "$python" -c 'import xdist' 2>/dev/null && spread=(-n 8)
 
-SKELBENCH_CUDA=$build step build 120 "$python" setup.py build_ext --inplace
+SKELBENCH_CUDA=$build step build 110 "$python" setup.py build_ext --inplace
 # The kernels' own tests apart and first: what this machine was wanted for.
 step kernels 60 "$python" -m pytest -q -p no:cacheprovider "${kernels[@]}"
-step tests 110 "$python" -m pytest -q -p no:cacheprovider "${spread[@]}" "${tests[@]}"
-step speed 110 "$python" -m benchmarks.compare --device "$device" --size "$size" -k "$keyword" --seconds 0.5 --out "$out"
+step tests 100 "$python" -m pytest -q -p no:cacheprovider "${spread[@]}" "${tests[@]}"
+step speed 100 "$python" -m benchmarks.compare --device "$device" --size "$size" -k "$keyword" --seconds 0.5 --out "$out"
 if [ "$device" = cuda ]; then
   # Last, because it is the slowest: the checker follows every access of every thread.
   step sanitizer 70 compute-sanitizer --tool memcheck --error-exitcode 99 --print-limit 20 \
