@@ -49,6 +49,7 @@ class Variant:
     loss_options: tuple[str, ...] = ()  #: settings passed to the loss where they are set
     reconstruct: bool = False
     published: Published | None = None
+    restore: str | None = None  #: makes a model without such an encoder again from its stored weights
     family: Family = "conmlp"  #: controls belong to the family that they are made for
 
     @property
@@ -116,6 +117,7 @@ VARIANTS: tuple[Variant, ...] = (
         "supervised",
         "skelbench.training.graphs:graph2vec_lstm",
         published=Published(62.67, 76.2),
+        restore="skelbench.training.graphs:restore_graph2vec",
         family="graph",
     ),
     Variant(
@@ -124,6 +126,7 @@ VARIANTS: tuple[Variant, ...] = (
         "supervised",
         "skelbench.training.graphs:graph2vec_gru",
         published=Published(49.96, 74.8),
+        restore="skelbench.training.graphs:restore_graph2vec",
         family="graph",
     ),
     Variant(
@@ -131,6 +134,7 @@ VARIANTS: tuple[Variant, ...] = (
         "Learned WL subtrees, then a GRU, end to end",
         "supervised",
         "skelbench.training.graphs:wl_bag_gru",
+        restore="skelbench.training.graphs:restore_wl_bag",
         family="graph",
     ),
     Variant("majority", "Majority class", "control", "skelbench.training.controls:majority"),

@@ -120,6 +120,14 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             cache.store(self.cache_dir, name, stored)
         return stored["vectors"]
 
+    @classmethod
+    def from_table(cls, vocabulary: Vocabulary, table: NDArray[np.float32], **settings: Any) -> Graph2Vec:
+        """A fitted model from what another learned, ready to `transform`; it has no vectors of training graphs."""
+        model = cls(**settings)
+        model.vocabulary_, model.table_ = vocabulary, table
+        model.vectors_ = np.empty((0, table.shape[1]), dtype=np.float32)
+        return model
+
     @property
     def n_table_parameters_(self) -> int:
         """Numbers learned by `fit`: the output table and the training graphs' own vectors."""

@@ -72,12 +72,13 @@ def parents(skeleton: Skeleton) -> Tensor:
     return parent
 
 
-def poses(clips: Clips, two_person: TwoPerson = "drop") -> Poses:
+def poses(clips: Clips, two_person: TwoPerson = "drop", slots: int | None = None) -> Poses:
     """Centre and scale every body of every clip.
 
     Clips with more than one body are left out and listed (`two_person="drop"`, as the report does), or kept with one
     slot per body (`"disjoint"`). The unit is the body's mean bone length: the median over the clip's frames, so that a
-    mistracked frame does not set the scale.
+    mistracked frame does not set the scale. `slots`: of bodies, where a model was trained with more than these clips
+    have.
 
     Raises DataError, naming the clip, for a coordinate that is not finite and for a body without extent.
     """
@@ -97,7 +98,7 @@ def poses(clips: Clips, two_person: TwoPerson = "drop") -> Poses:
     )
     if len(kept) == 0:
         raise DataError(f"{clips.source}: every clip has more than one person; use two_person='disjoint'")
-    bodies = int(clips.bodies[kept].max())
+    bodies = slots or int(clips.bodies[kept].max())
     frames = clips.frames[kept]
     first = np.concatenate([[0], np.cumsum(frames)[:-1]])
     rows = np.zeros((int(frames.sum()), bodies, clips.joints.shape[1], 3), dtype=np.float32)

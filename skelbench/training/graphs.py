@@ -6,22 +6,29 @@ components), and train on the task's training clips alone, unless the task is tr
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from skelbench.data.clips import Clips, DataError, Skeleton
 from skelbench.graph2vec import Graph2Vec, skeleton_graphs
-from skelbench.graph2vec.batches import LabelBatches
+from skelbench.graph2vec.batches import CHOSEN_LABELLINGS, LabelBatches
+from skelbench.graph2vec.documents import Vocabulary
+from skelbench.graph2vec.graphs import SkeletonGraphs, window_topology
 from skelbench.graph2vec.poses import poses
 from skelbench.models.recurrent import Cell, SequenceClassifier
 from skelbench.models.wl_bag import WLBagGRU
 from skelbench.training.sequence import SequenceSettings, Vectors, train_sequence_classifier
+from skelbench.training.settings import Settings
 from skelbench.training.task import EpochLog, Fitted, Task, TrainingError, count_parameters
+from skelbench.training.weights import Batch, BuiltFrom, Inputs
 
 BAG_RATE = 0.003  #: Adam, half cosine; with the floor, chosen on a validation camera (graph2vec/README.md)
 BAG_FLOOR = 5  #: training clips that a subtree must occur in
 BAG_ITERATIONS = 1
+TABLES = "graph2vec."  #: prefix of an embedding's tables among the stored weights
 
 
 def graph2vec_lstm(task: Task) -> Fitted:
@@ -38,13 +45,7 @@ def _graph2vec(task: Task, cell: Cell) -> Fitted:
     """PV-DBOW vectors of each graph (training graphs alone make the vocabulary), then a recurrent classifier."""
     settings, clips = task.settings, task.clips
     order = torch.cat([task.train, task.test]).cpu()
-    graphs = skeleton_graphs(
-        clips.select(order.numpy()),
-        windows=settings.windows,
-        label=settings.node_label,
-        bin_size=settings.bin_size,
-        two_person=settings.two_person,
-    )
+    graphs = _skeleton_graphs(clips.select(order.numpy()), settings)
     positions = torch.arange(len(order))
     train, test = positions[: len(task.train)], positions[len(task.train) :]
     model = Graph2Vec(seed=task.seed, cache_dir=task.embeddings, on_progress=_embedding_progress(task))
@@ -66,13 +67,18 @@ def _graph2vec(task: Task, cell: Cell) -> Fitted:
         rate=SequenceSettings.learning_rate,
     )
     fitted.training_parameters += model.n_table_parameters_
+    fitted.tables = {
+        f"{TABLES}tokens": torch.from_numpy(model.vocabulary_.tokens),
+        f"{TABLES}counts": torch.from_numpy(model.vocabulary_.counts),
+        f"{TABLES}table": torch.from_numpy(model.table_),
+    }
     return fitted
 
 
 def wl_bag_gru(task: Task) -> Fitted:
     """Subtree tokens made on the fly, a learned table, their sum per graph, and a GRU: trained together."""
     settings = task.settings
-    everything = poses(task.clips, "disjoint")
+    everything = poses(task.clips, "disjoint", task.shape.max_bodies)
     place = torch.full((len(task.clips),), -1)
     place[torch.from_numpy(everything.kept)] = torch.arange(len(everything))
     train, test = (
@@ -99,6 +105,67 @@ def wl_bag_gru(task: Task) -> Fitted:
         lambda indices: every.batch(place[indices.cpu()], False).to(task.fabric.device),
         rate=BAG_RATE,
         cosine=True,
+    )
+
+
+def restore_graph2vec(built: BuiltFrom, weights: dict[str, Tensor]) -> tuple[nn.Sequential, Inputs]:
+    """A stored graph2vec row. `Graph2Vec.transform` infers all graphs it is given together, so the vectors of one clip
+    vary a little with the others."""
+    tables = {
+        name.removeprefix(TABLES): weights[name].numpy() for name in list(weights) if name.startswith(TABLES)
+    }
+    vocabulary = Vocabulary(tables["tokens"], tables["counts"], len(tables["tokens"]))
+    embedding = Graph2Vec.from_table(vocabulary, tables["table"], seed=built.seed)
+    settings = Settings(**built.settings)
+
+    def inputs(clips: Clips, device: torch.device) -> Batch:
+        if settings.two_person == "drop" and (clips.bodies != 1).any():
+            worst = clips.names[int((clips.bodies != 1).argmax())]
+            raise DataError(
+                f"{clips.source}: clip {worst} has several people, {built.variant} was trained without such clips: "
+                "leave it out"
+            )
+        graphs = _skeleton_graphs(clips, settings)
+        vectors = torch.from_numpy(embedding.transform(graphs)).reshape(len(clips), settings.windows, -1)
+        return lambda indices: vectors[indices.cpu()].to(device)
+
+    cell: Cell = "lstm" if built.variant.endswith("lstm") else "gru"
+    model = SequenceClassifier(built.shape["classes"], cell, input=tables["table"].shape[1])
+    return _headless(model, weights), inputs
+
+
+def restore_wl_bag(built: BuiltFrom, weights: dict[str, Tensor]) -> tuple[nn.Sequential, Inputs]:
+    """A stored wl-bag row."""
+    bodies, windows = built.shape["max_bodies"], Settings(**built.settings).windows
+    skeleton = Skeleton(tuple(built.joint_names), tuple((child, up) for child, up in built.edges), root=0)
+
+    def inputs(clips: Clips, device: torch.device) -> Batch:
+        batches = LabelBatches(poses(clips, "disjoint", bodies), torch.arange(len(clips)), windows=windows)
+        return lambda indices: batches.batch(indices.cpu(), False).to(device)
+
+    nodes = LabelBatches.window * bodies * len(built.joint_names)
+    edges = window_topology(skeleton, LabelBatches.window, bodies)
+    model = WLBagGRU(
+        edges, nodes, built.shape["classes"], labellings=len(CHOSEN_LABELLINGS), iterations=BAG_ITERATIONS
+    )
+    return _headless(model, weights), inputs
+
+
+def _headless(model: SequenceClassifier | WLBagGRU, weights: dict[str, Tensor]) -> nn.Sequential:
+    """The model up to its last layer, and that layer."""
+    model.load_state_dict({name: weight for name, weight in weights.items() if not name.startswith(TABLES)})
+    classifier = model.linear
+    model.linear = nn.Identity()  # type: ignore[assignment]
+    return nn.Sequential(OrderedDict(encoder=model, classifier=classifier))
+
+
+def _skeleton_graphs(clips: Clips, settings: Settings) -> SkeletonGraphs:
+    return skeleton_graphs(
+        clips,
+        windows=settings.windows,
+        label=settings.node_label,
+        bin_size=settings.bin_size,
+        two_person=settings.two_person,
     )
 
 

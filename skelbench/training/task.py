@@ -111,6 +111,8 @@ class Fitted:
     """(epoch, test top-1) while the classifier was trained; it is looked at, nothing is chosen by it."""
     pretraining_curve: list[tuple[int, float]] = field(default_factory=list)
     """(epoch, test top-1 of a ridge probe) while the encoder was trained; likewise only looked at."""
+    tables: dict[str, Tensor] = field(default_factory=dict)
+    """What was learned besides the weights of `inference`, stored with them."""
     released_score: float | None = None  #: only for `conmlp60`: the score the released code would print
     training_parameters: int = 0  #: all that training used, projection head and decoder included
     coverage: int = 0  #: distinct training clips seen

@@ -10,7 +10,8 @@ import json
 import os
 import pkgutil
 from collections import OrderedDict
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from skelbench.variants import Variant
 
 FORMAT = 1
+Batch = Callable[[Tensor], Any]  #: clip indices -> the model's input
+Inputs = Callable[[Clips, torch.device], Batch]
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class BuiltFrom:
 
     variant: str
     seed: int
-    encoder: str | None  #: "module:name"; None where the variant has no encoder of clips
+    encoder: str | None  #: "module:name" of an encoder of packed clips; None where the variant has none
     shape: dict[str, int]  #: fields of InputShape
     joint_names: list[str]
     class_names: list[str]
@@ -48,12 +51,15 @@ class BuiltFrom:
     data_sha256: str
     settings: dict[str, Any]
     version: str  #: of skelbench
+    restore: str | None = None  #: "module:name" of what makes another kind of model again
+    edges: list[list[int]] = field(default_factory=list)  #: bones of the skeleton: child, parent
     format: int = FORMAT
 
 
 def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -> None:
     """The classifier of a fitted variant, with what built it."""
-    weights = {key: value.detach().contiguous().cpu() for key, value in fitted.inference.state_dict().items()}
+    learned = fitted.inference.state_dict() | fitted.tables
+    weights = {key: value.detach().contiguous().cpu() for key, value in learned.items()}
     built = BuiltFrom(
         variant=variant.key,
         seed=task.seed,
@@ -66,15 +72,22 @@ def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -
         data_sha256=task.clips.content_hash,
         settings=asdict(task.settings),
         version=skelbench.__version__,
+        restore=variant.restore,
+        edges=[list(edge) for edge in task.clips.skeleton.edges],
     )
     save_file(weights, path, metadata={"skelbench": json.dumps(asdict(built))})
+
+
+#: Encoder and classifier of a weights file, and how clips become their input. KeyError or RuntimeError: no fit.
+Restore = Callable[[BuiltFrom, dict[str, Tensor]], tuple[nn.Sequential, Inputs]]
 
 
 class Encoder:
     """A trained encoder and its classifier, ready for clips of the skeleton it was trained on."""
 
-    def __init__(self, model: nn.Sequential, built: BuiltFrom, device: torch.device) -> None:
+    def __init__(self, model: nn.Sequential, inputs: Inputs, built: BuiltFrom, device: torch.device) -> None:
         self.model = model.to(device).eval()
+        self.inputs = inputs
         self.built = built
         self.device = device
 
@@ -103,9 +116,8 @@ class Encoder:
             clips = clip_data.load(clips)
         self._check(clips)
         clips = clip_data.preprocess(clips, align=self.built.align)
-        dataset = PackedDataset(clips, self.device)
-        dataset.shape = InputShape(**self.built.shape)
-        return in_batches(module, dataset.batch, torch.arange(len(clips), device=self.device)).numpy()
+        batch = self.inputs(clips, self.device)
+        return in_batches(module, batch, torch.arange(len(clips), device=self.device)).numpy()
 
     def _check(self, clips: Clips) -> None:
         shape, who = self.built.shape, f"{self.built.variant} of {self.built.dataset}"
@@ -146,18 +158,31 @@ def load(run: str | os.PathLike[str], variant: str, seed: int | None = None, dev
         raise ValueError(f"{folder} has no weights of {wanted}; it has {have}")
     path = found[f"{variant}-seed{seeds[0] if seed is None else seed}"]
     built, weights = _read(path)
-    if built.encoder is None:
+    if built.encoder is None and built.restore is None:
         raise ValueError(f"{path}: {variant} has no encoder of clips")
-    encoder = pkgutil.resolve_name(built.encoder)(InputShape(**built.shape))
-    classifier = nn.Linear(int(encoder.width), built.shape["classes"])
-    model = nn.Sequential(OrderedDict(encoder=encoder, classifier=classifier))
+    restore: Restore = pkgutil.resolve_name(built.restore) if built.restore else _restore_encoder
     try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{path} does not fit {built.encoder} of skelbench {skelbench.__version__}: {error}"
-        ) from error
-    return Encoder(model, built, torch.device(device))
+        model, inputs = restore(built, weights)
+    except (RuntimeError, KeyError) as error:
+        raise ValueError(f"{path} does not fit skelbench {skelbench.__version__}: {error}") from error
+    return Encoder(model, inputs, built, torch.device(device))
+
+
+def _restore_encoder(built: BuiltFrom, weights: dict[str, Tensor]) -> tuple[nn.Sequential, Inputs]:
+    """An encoder of packed clips and its linear classifier."""
+    shape = InputShape(**built.shape)
+    encoder = pkgutil.resolve_name(str(built.encoder))(shape)
+    model = nn.Sequential(
+        OrderedDict(encoder=encoder, classifier=nn.Linear(int(encoder.width), shape.classes))
+    )
+    model.load_state_dict(weights)
+
+    def inputs(clips: Clips, device: torch.device) -> Batch:
+        dataset = PackedDataset(clips, device)
+        dataset.shape = shape
+        return dataset.batch
+
+    return model, inputs
 
 
 def _is_seed(stem: str, variant: str) -> bool:

@@ -39,6 +39,36 @@ def test_represent_and_classify_give_what_the_run_stored(folder):
     assert skelbench.load(folder / "run", "conmlp-supcon").built.seed == 0
 
 
+@pytest.mark.parametrize("variant", ["graph2vec-gru", "wl-bag-gru"])
+def test_graph_rows_load_too(variant, folder, tmp_path):
+    quick = Config(
+        "xview",
+        folder / "data",
+        (variant,),
+        (2,),
+        sequence_epochs=2,
+        windows=3,
+        device="cpu",
+        out=tmp_path / "run",
+    )
+    run(quick)
+    encoder = skelbench.load(tmp_path / "run", variant)
+    clips = skelbench.data.load(folder / "data")
+    stored = np.load(tmp_path / f"run/scores/{variant}-seed2.npz")
+    place = {name: index for index, name in enumerate(clips.names.tolist())}
+    rows = [place[name] for name in stored["names"].tolist()]
+    # Of all clips, as in the run: PV-DBOW infers the vectors of all graphs together.
+    assert np.allclose(encoder.classify(clips)[rows], stored["scores"], atol=1e-5)
+    representations = encoder.represent(clips)
+    assert len(representations) == len(clips)
+    weight, bias = (encoder.model[1].weight.detach().numpy(), encoder.model[1].bias.detach().numpy())
+    assert np.allclose(representations[rows] @ weight.T + bias, stored["scores"], atol=1e-4)
+    two = make_clips(bodies=2)
+    if variant == "graph2vec-gru":
+        with pytest.raises(DataError, match=r"clip .* 2 bodies"):
+            encoder.represent(two)
+
+
 def test_a_few_clips_are_enough(folder):
     encoder = skelbench.load(folder / "run", "conmlp-supcon")
     clips = skelbench.data.load(folder / "data")
