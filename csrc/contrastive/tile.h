@@ -17,15 +17,25 @@ namespace skelbench::SKELBENCH_ISA {
 
 using contrastive::Problem;
 
+// A moment's rest in a loop that waits for another thread.
+inline void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
 // Blocks of one side, and how many rounds each has behind it.
 class Progress {
 public:
     explicit Progress(int64_t blocks) : rounds_(blocks + 1, true), blocks_(blocks) {}
     bool sits_out(int64_t block) const { return block == blocks_; }
     void wait(int64_t block, int64_t round) const {
-        for (int spins = 0; !sits_out(block) && __atomic_load_n(at(block), __ATOMIC_ACQUIRE) != round;
-             ++spins)
-            if (spins >= 64) sched_yield();
+        // A block is late by a few steps at most, some 50 us, unless its thread was put to sleep: only then
+        // is the processor better left to others, for what may be milliseconds.
+        constexpr int kPauses = 1000;
+        for (int waits = 0; !sits_out(block) && __atomic_load_n(at(block), __ATOMIC_ACQUIRE) != round;
+             ++waits)
+            waits < kPauses ? pause() : static_cast<void>(sched_yield());
     }
     void finish(int64_t block, int64_t round) const {
         if (!sits_out(block)) __atomic_store_n(at(block), round + 1, __ATOMIC_RELEASE);
