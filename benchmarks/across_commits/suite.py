@@ -71,13 +71,19 @@ class PeakMemory:
 
 
 class Ratio:
-    """Our time over the first peer's, by interleaved groups: what `asv continuous` should judge by."""
+    """Our time over the first peer's, by interleaved groups: what `asv continuous` should judge by.
+
+    On one thread: two threads wait for each other, and on a busy machine for whoever runs between them.
+    """
 
     params = RATIOS
     param_names = ("case",)
     timeout = 300.0
 
     def setup(self, identifier: str) -> None:
+        import torch
+
+        torch.set_num_threads(1)
         self.prepared = prepared(identifier)
 
     def track_time_over_peer(self, identifier: str) -> float:
