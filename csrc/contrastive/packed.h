@@ -12,35 +12,40 @@ using contrastive::Rows;
 
 inline constexpr int64_t kTile = 64;  // a tile of similarities is 16 KB: it stays in the first-level cache
 
+// The rows of an operand, in tiles.
+template <class V>
+struct Tiled {
+    using vector = V;
+    using T = typename V::scalar_type;
+    const Rows<T>& rows;
+    const int64_t d, stride, tiles;  // columns, padded to whole vectors; tiles of rows
+
+    Tiled(const Rows<T>& r, int64_t dim)
+        : rows(r), d(dim), stride(ceil_div(dim, V::width) * V::width), tiles(ceil_div(r.n, kTile)) {}
+    int64_t count(int64_t tile) const { return min64(kTile, rows.n - tile * kTile); }
+    const int32_t* cls(int64_t tile) const { return rows.cls + tile * kTile; }
+    int32_t last_class(int64_t tile) const { return rows.cls[tile * kTile + count(tile) - 1]; }
+    bool direct() const { return rows.identity && stride == d; }
+};
+
 // An operand as the kernels read it.
 template <class V>
-class Packed {
+class Packed : public Tiled<V> {
     using T = typename V::scalar_type;
 
 public:
-    using vector = V;
-    const Rows<T>& rows;
-    const int64_t d, stride, tiles;
+    using Tiled<V>::rows, Tiled<V>::d, Tiled<V>::stride, Tiled<V>::tiles, Tiled<V>::count, Tiled<V>::direct;
 
     Packed(const Rows<T>& r, int64_t dim)
-        : rows(r),
-          d(dim),
-          stride(ceil_div(dim, V::width) * V::width),
-          tiles(ceil_div(r.n, kTile)),
-          copy_(direct() ? 0 : r.n * stride),
-          panels_(tiles * kTile * dim) {
+        : Tiled<V>(r, dim), copy_(direct() ? 0 : r.n * stride), panels_(tiles * kTile * dim) {
         parallel_for(tiles, 4, [&](int64_t begin, int64_t end) {
             for (int64_t t = begin; t < end; ++t) pack(t);
         });
     }
-    int64_t count(int64_t tile) const { return min64(kTile, rows.n - tile * kTile); }
     // Rows of a tile: count x stride.
     const T* row(int64_t tile) const { return (direct() ? rows.data : copy_.get()) + tile * kTile * stride; }
     // The same rows transposed: d x kTile.
     const T* panel(int64_t tile) const { return panels_.get() + tile * kTile * d; }
-    const int32_t* cls(int64_t tile) const { return rows.cls + tile * kTile; }
-    int32_t last_class(int64_t tile) const { return rows.cls[tile * kTile + count(tile) - 1]; }
-    bool direct() const { return rows.identity && stride == d; }
 
     // s = the tile's rows times those of b's tile tj, `vectors` wide.
     void similarities(int64_t ti, const Packed& b, int64_t tj, int64_t vectors, T* s) const {

@@ -105,17 +105,10 @@ private:
 
 // An operand given in floats that are bfloat16 numbers; what Packed is for floats.
 template <class Product>
-class PackedPairs {
+class PackedPairs : public Tiled<f32> {
 public:
-    using vector = f32;
-    const Rows<float>& rows;
-    const int64_t d, stride, tiles;
-
     PackedPairs(const Rows<float>& r, int64_t dim)
-        : rows(r),
-          d(dim),
-          stride(ceil_div(dim, f32::width) * f32::width),
-          tiles(ceil_div(r.n, kTile)),
+        : Tiled<f32>(r, dim),
           depth_(ceil_div(dim, 32) * 16),
           across_(tiles * kTile * depth_),
           panels_(tiles * kTile * depth_),
@@ -124,10 +117,6 @@ public:
             for (int64_t t = begin; t < end; ++t) pack(t);
         });
     }
-    int64_t count(int64_t tile) const { return min64(kTile, rows.n - tile * kTile); }
-    const int32_t* cls(int64_t tile) const { return rows.cls + tile * kTile; }
-    int32_t last_class(int64_t tile) const { return rows.cls[tile * kTile + count(tile) - 1]; }
-    bool direct() const { return rows.identity && stride == d; }
 
     // As in Packed.
     void similarities(int64_t ti, const PackedPairs& b, int64_t tj, int64_t vectors, float* s) const {
