@@ -198,25 +198,18 @@ def _clips(
     log: Sequence[tuple[str, str]] = (),
 ) -> Clips:
     names = [folder.files[index].stem for index in kept.tolist()]
-    setup, camera, subject, replication, action = np.array([ntu.parse_name(name) for name in names]).T
+    numbers = [ntu.parse_name(name) for name in names]
+    newer = any(number is not None and (number.action > 60 or number.setup > 17) for number in numbers)
     synthetic = folder.class_names is not None
-    classes = 120 if action.max() > 60 or setup.max() > 17 else 60
-    class_names = folder.class_names or ntu.class_names(classes)
-    return Clips(
-        joints=joints,
-        offsets=offsets_of(frames, bodies),
-        bodies=bodies,
-        label=action - 1,
-        names=np.array(names, dtype=str),
-        subject=subject,
-        camera=camera,
-        setup=setup,
-        replication=replication,
-        skeleton=NTU_25,
-        class_names=class_names,
+    classes = 120 if newer else 60
+    return ntu.clips_by_name(
+        names,
+        joints,
+        frames,
+        bodies,
+        class_names=folder.class_names or ntu.class_names(classes),
         dataset="synthetic" if synthetic else ntu.dataset_of(classes),
         length=max(ntu.LENGTH, int(frames.max())),
-        max_bodies=ntu.MAX_BODIES,
         source=f"{folder.folder} ({'synthetic ' if synthetic else ''}.skeleton files, prepared)",
         synthetic=synthetic,
         dropped=tuple(
