@@ -18,9 +18,9 @@ from typing import IO
 
 import numpy as np
 
-from skelbench.data import NTU_25, Clips, DataError, Dropped, load, ntu, preprocess, save
+from skelbench.data import Clips, DataError, Dropped, load, ntu, preprocess, save
 from skelbench.data.bodies import actors
-from skelbench.data.packing import concatenate, offsets_of
+from skelbench.data.packing import concatenate
 from skelbench.data.skeleton_file import read_skeleton
 from skelbench.prepare.raw import LISTED, RawFolder, scan
 
