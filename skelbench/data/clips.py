@@ -119,8 +119,8 @@ class Clips:
         """SHA-256 over coordinates, offsets, bodies, labels and names: the same data give the same hash."""
         digest = hashlib.sha256()
         for array in (self.offsets, self.bodies, self.label):
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(np.ascontiguousarray(array).data)
         digest.update("\n".join(self.names.tolist()).encode())
         for begin in range(0, len(self.joints), 1 << 20):
-            digest.update(np.ascontiguousarray(self.joints[begin : begin + (1 << 20)]).tobytes())
+            digest.update(np.ascontiguousarray(self.joints[begin : begin + (1 << 20)]).data)
         return digest.hexdigest()
