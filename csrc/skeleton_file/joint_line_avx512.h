@@ -55,8 +55,8 @@ __attribute__((target(SKELETON_FILE_AVX512_TARGET))) inline __m256i sixteenths(c
 }
 
 // As twelve_short_decimals, but writes only the first `fields` numbers, and reads nothing before `line`.
-__attribute__((target(SKELETON_FILE_AVX512_TARGET))) inline std::size_t twelve_short_decimals_avx512(
-    const char* line, float* out, int fields) {
+__attribute__((always_inline, target(SKELETON_FILE_AVX512_TARGET))) inline std::size_t
+twelve_short_decimals_avx512(const char* line, float* out, int fields) {
     constexpr std::uint32_t kAll = 0xFFF;
     const __m512i low = _mm512_loadu_si512(line), high = _mm512_loadu_si512(line + 64);
     const __m512i space = _mm512_set1_epi8(' ');
@@ -145,6 +145,23 @@ __attribute__((target(SKELETON_FILE_AVX512_TARGET))) inline std::size_t twelve_s
                                                   _mm512_set1_epi32(static_cast<int>(0x80000000)));
     _mm512_mask_storeu_epi32(out, static_cast<__mmask16>((1u << fields) - 1), signed_);
     return static_cast<std::size_t>(length);
+}
+
+// As short_lines_avx2.
+__attribute__((target(SKELETON_FILE_AVX512_TARGET))) inline int short_lines_avx512(const char*& at,
+                                                                                   const char* end,
+                                                                                   float* rows, int fields,
+                                                                                   int most) {
+    int lines = 0;
+    // One byte more than the reach, for the newline behind a carriage return.
+    for (; lines < most && end - at > static_cast<std::ptrdiff_t>(kLineReach); ++lines) {
+        const std::size_t length = twelve_short_decimals_avx512(at, rows + lines * fields, fields);
+        const char* stop = at + length;
+        stop += *stop == '\r';
+        if (length == 0 || *stop != '\n') break;
+        at = stop + 1;
+    }
+    return lines;
 }
 
 }  // namespace skeleton_file

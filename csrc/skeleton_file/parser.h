@@ -174,42 +174,35 @@ private:
         const std::size_t begin = out.joints.size();
         out.joints.resize(begin + static_cast<std::size_t>(kJoints * fields_));
         float* row = out.joints.data() + begin;
-        for (int joint = 0; joint < kJoints; ++joint) {
+        for (int joint = 0; joint < kJoints;) {
+            const int lines = short_lines(row, kJoints - joint);
+            joint += lines;
+            row += lines * fields_;
+            if (joint == kJoints) break;
             if (at_ == end_)
                 fail("expected joint " + std::to_string(joint + 1) + " of 25, but the file ends");
-            if (!short_line(row)) {
-                for (int field = 0; field < kJointFields; ++field) {
-                    const float value = number(field, kJointFields, "joint", field < kPosition);
-                    if (field < fields_) row[field] = value;
-                }
+            for (int field = 0; field < kJointFields; ++field) {
+                const float value = number(field, kJointFields, "joint", field < kPosition);
+                if (field < fields_) row[field] = value;
             }
-            row += fields_;
             end_line("12 fields of a joint");
+            ++joint;
+            row += fields_;
         }
     }
 
-    // Twelve plain numbers, read together where the processor can; false leaves the line as it was.
-    bool short_line(float* row) {
+    // Reads lines of twelve plain numbers, `most` at most, all at once where the processor can; returns how
+    // many.
+    int short_lines(float* rows, int most) {
+        int lines = 0;
 #ifdef SKELETON_FILE_AVX2
         static_assert(kJointFields == 12);
         // A body's own line stands before its joints, so there are bytes enough before the first number.
-        if (isa_ == Isa::scalar || static_cast<std::size_t>(end_ - at_) < kLineReach) return false;
-        std::size_t length = 0;
-        if (isa_ == Isa::avx512) {
-            length = twelve_short_decimals_avx512(at_, row, fields_);
-        } else {
-            float all[kJointFields];
-            length = twelve_short_decimals(at_, all);
-            std::copy_n(all, fields_, row);
-        }
-        // Any other control character belongs to the twelfth field, which is then no number.
-        if (length == 0 || (at_[length] != '\n' && at_[length] != '\r')) return false;
-        at_ += length;
-        return true;
-#else
-        static_cast<void>(row);
-        return false;
+        if (isa_ == Isa::avx512) lines = short_lines_avx512(at_, end_, rows, fields_, most);
+        if (isa_ == Isa::avx2) lines = short_lines_avx2(at_, end_, rows, fields_, most);
 #endif
+        line_ += lines;
+        return lines;
     }
 
     // The count was on the line before the one that is read now.
