@@ -24,7 +24,7 @@ META = "meta.json"
 _FORMAT = "skelbench clips"
 _VERSION = 1
 _ARRAYS = ("joints", "offsets", "bodies", "label", "names", "subject", "camera", "setup", "replication")
-_SYNCS = 4  # calls of fsync at once
+_SYNCS = 12  # calls of fsync at once
 _SCALARS = ("dataset", "length", "max_bodies", "source", "unit", "synthetic")
 
 
@@ -60,15 +60,13 @@ def save(
     if joints_file is not None:
         del arrays["joints"]
     try:
-        # The disk writes while the hash is computed, and all small files at once: a call of fsync waits for it.
+        # The joints go to the disk while the rest is made; the other files together, as their journal entries can then.
         with ThreadPoolExecutor(_SYNCS) as pool:
-            synced = [] if joints_file is None else [pool.submit(_sync, joints_file)]
+            synced = [pool.submit(_sync, joints_file)] if joints_file is not None else []
             for key, array in arrays.items():
                 np.save(partial / f"{key}.npy", array, allow_pickle=False)
-                synced.append(pool.submit(_sync, partial / f"{key}.npy"))
             for name, text in (files or {}).items():
                 (partial / name).write_text(text)
-                synced.append(pool.submit(_sync, partial / name))
             meta: dict[str, Any] = {
                 "format": _FORMAT,
                 "version": _VERSION,
@@ -84,7 +82,7 @@ def save(
                 "dropped": [[record.name, record.reason] for record in clips.dropped],
             }
             (partial / META).write_text(json.dumps(meta, indent=1))
-            synced.append(pool.submit(_sync, partial / META))
+            synced += [pool.submit(_sync, path) for path in partial.iterdir()]
             for done in synced:
                 done.result()
         if joints_file is not None:

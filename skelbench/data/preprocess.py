@@ -72,9 +72,8 @@ def origin_of(clip: NDArray[np.float32], root: int) -> NDArray[np.float32] | Non
 def moved(rows: NDArray[np.float32], origin: NDArray[np.float32]) -> NDArray[np.float32]:
     """Bodies (R, J, 3) with `origin` (3,) subtracted; the rows of absent bodies, all zero, stay zero."""
     flat = rows.reshape(len(rows), -1)
-    result = flat - np.tile(
-        origin, rows.shape[1]
-    )  # over whole rows: a tenth of the time that runs of three take
+    # Over whole rows: numpy takes ten times as long over runs of three.
+    result = flat - origin[np.arange(flat.shape[1]) % 3]
     for row in np.flatnonzero(flat[:, 0] == 0).tolist():
         if not flat[row].any():
             result[row] = 0

@@ -94,9 +94,9 @@ def prepare(
     return Outcome(read_folder(out), changed, resumed, tuple(folder.lists))
 
 
-def _read(path: Path) -> Clip:
+def _read(path: str) -> Clip:
     try:
-        tracked, ids, positions = read_positions(str(path))
+        tracked, ids, positions = read_positions(path)
         clip, changes = actors(tracked, ids, positions)
     except DataError as error:
         return None, [str(error)]
@@ -110,12 +110,12 @@ def _read(path: Path) -> Clip:
     return clip, changes
 
 
-def _read_batch(paths: Sequence[Path]) -> list[Clip]:
+def _read_batch(paths: Sequence[str]) -> list[Clip]:
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is left out with a reason
         return [_read(path) for path in paths]
 
 
-def _read_all(pool: ThreadPoolExecutor, files: Sequence[Path]) -> Iterator[Clip]:
+def _read_all(pool: ThreadPoolExecutor, files: Sequence[str]) -> Iterator[Clip]:
     """The clips of the files, in their order, _AHEAD batches ahead of the one that is asked for."""
     # A task per file would cost as much as the file: the threads would wait for one another's bookkeeping.
     waiting: deque[Future[list[Clip]]] = deque()
@@ -134,7 +134,7 @@ def _of_part(
     for index in range(begin, begin + part.files):
         clip, remarks = next(clips)
         what = "dropped" if clip is None else "changed"
-        part.log += [(folder.files[index].stem, f"{what}: {remark}") for remark in remarks]
+        part.log += [(folder.names[index], f"{what}: {remark}") for remark in remarks]
         if clip is not None:
             part.kept.append(index)
             part.frames.append(clip.shape[0])
@@ -154,7 +154,7 @@ def _assemble(work: Work, folder: RawFolder) -> tuple[list[tuple[str, str]], Cli
         return np.concatenate([np.array(numbers, dtype=np.int64) for numbers in lists])
 
     frames, bodies = all_of(part.frames for part in work.parts), all_of(part.bodies for part in work.parts)
-    names = [folder.files[index].stem for part in work.parts for index in part.kept]
+    names = [folder.names[index] for part in work.parts for index in part.kept]
     return log, _clips(folder, names, work.finish(), frames, bodies, log)
 
 
@@ -166,17 +166,14 @@ def _clips(
     bodies: NDArray[np.int64],
     log: Sequence[tuple[str, str]],
 ) -> Clips:
-    numbers = [ntu.parse_name(name) for name in names]
-    newer = any(number is not None and (number.action > 60 or number.setup > 17) for number in numbers)
     synthetic = folder.class_names is not None
-    classes = 120 if newer else 60
     return ntu.clips_by_name(
         names,
         joints,
         frames,
         bodies,
-        class_names=folder.class_names or ntu.class_names(classes),
-        dataset="synthetic" if synthetic else ntu.dataset_of(classes),
+        class_names=folder.class_names or ntu.class_names(folder.classes),
+        dataset="synthetic" if synthetic else ntu.dataset_of(folder.classes),
         length=max(ntu.LENGTH, int(frames.max())),
         source=f"{folder.folder} ({'synthetic ' if synthetic else ''}.skeleton files, prepared)",
         synthetic=synthetic,

@@ -7,7 +7,8 @@ import io
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -53,6 +54,8 @@ class Work:
         self.rows = 0  #: bodies in frames, of all parts
         self._list = self.folder / "parts.jsonl"
         self._lock = _locked(self.folder, out)
+        self._recorder = ThreadPoolExecutor(1)
+        self._recorded: Future[None] | None = None  # of the last part
         lines = self._list.read_bytes().splitlines(keepends=True) if self._list.exists() else []
         head = f"{json.dumps(signature)}\n".encode()
         if lines and lines[0] == head:
@@ -71,6 +74,7 @@ class Work:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._recorder.shutdown()
         self._lock.close()
 
     def _count(self, part: Part) -> None:
@@ -78,19 +82,32 @@ class Work:
         self.rows += part.rows
 
     def append(self, part: Part, clips: Iterable[NDArray[np.float32]]) -> None:
-        """Writes a part whose clips are (T, m, 25, 3) each. Raises OSError; the parts before are then still whole."""
+        """Writes a part whose clips are (T, m, 25, 3) each; its line follows while the next part is read.
+
+        Raises:
+            OSError: this part or the one before could not be written; those before are still whole.
+        """
         with open(self.joints, "r+b") as file:
             file.seek(_end(self.rows))
             for clip in clips:
                 file.write(np.ascontiguousarray(clip).data)
-            file.flush()
+        self._wait()
+        self._count(part)
+        self._recorded = self._recorder.submit(self._record, part)
+
+    def _record(self, part: Part) -> None:
+        with open(self.joints, "r+b") as file:
             os.fsync(file.fileno())
         with open(self._list, "ab") as file:
-            file.write(f"{json.dumps(asdict(part))}\n".encode())
-        self._count(part)
+            file.write(f"{json.dumps(vars(part))}\n".encode())
+
+    def _wait(self) -> None:
+        if self._recorded is not None:
+            self._recorded.result()
 
     def finish(self) -> NDArray[np.float32]:
-        """Makes `joints` a whole .npy file; its array (rows, 25, 3), memory-mapped."""
+        """Makes `joints` a whole .npy file; its array (rows, 25, 3), memory-mapped. Raises OSError as `append` does."""
+        self._wait()
         header = io.BytesIO()
         shape = {"descr": "<f4", "fortran_order": False, "shape": (self.rows, 25, 3)}
         np.lib.format.write_array_header_1_0(header, shape)
