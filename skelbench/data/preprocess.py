@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skelbench.data.checks import some
-from skelbench.data.clips import Clips, DataError, IntArray
+from skelbench.data.clips import Clips, DataError, IntArray, release
 
 ALIGN_FRAMES = 10  #: a clip's orientation is the median over its first so many usable frames
 
+_CHUNK = 4096  # clips
 _MIN_LENGTH = 1e-3  # of spine and shoulder line, in the data's unit
 _MIN_SINE = 0.1  # of the angle between them, about 6 degrees
 
@@ -82,10 +83,15 @@ def moved(rows: NDArray[np.float32], origin: NDArray[np.float32]) -> NDArray[np.
 
 def _origins(clips: Clips) -> tuple[NDArray[np.float32], IntArray]:
     """Root of the first body in its first non-zero frame, (N, 3), and the clips whose first body is never there."""
-    first = np.asarray(clips.joints[clips.offsets[:-1]])
-    origins = np.array(first[:, clips.skeleton.root], dtype=np.float32)
+    origins = np.empty((len(clips), 3), dtype=np.float32)
+    present = np.empty(len(clips), dtype=bool)
+    for begin in range(0, len(clips), _CHUNK):
+        first = np.asarray(clips.joints[clips.offsets[:-1][begin : begin + _CHUNK]])
+        origins[begin : begin + _CHUNK] = first[:, clips.skeleton.root]
+        present[begin : begin + _CHUNK] = first.any(axis=(1, 2))
+        release(clips.joints)
     absent = []
-    for index in np.flatnonzero(~first.any(axis=(1, 2))).tolist():
+    for index in np.flatnonzero(~present).tolist():
         origin = origin_of(clips.clip(index), clips.skeleton.root)
         if origin is None:
             absent.append(index)
