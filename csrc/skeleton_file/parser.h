@@ -198,7 +198,10 @@ private:
 #ifdef SKELETON_FILE_AVX2
         static_assert(kJointFields == 12);
         // A body's own line stands before its joints, so there are bytes enough before the first number.
-        if (isa_ == Isa::avx512) lines = short_lines_avx512(at_, end_, rows, fields_, most);
+        if (isa_ == Isa::avx512) {
+            lines = fields_ == kPosition ? short_lines_avx512<kPosition>(at_, end_, rows, most)
+                                         : short_lines_avx512<kJointFields>(at_, end_, rows, most);
+        }
         if (isa_ == Isa::avx2) lines = short_lines_avx2(at_, end_, rows, fields_, most);
 #endif
         line_ += lines;
