@@ -19,6 +19,7 @@ pytest.importorskip("skelbench.data._skeleton_file", reason="the extension is no
 from benchmarks.peers import ntu_python
 from skelbench.data import DataError, load, protocol
 from skelbench.data import folder as folder_module
+from skelbench.data.bodies import _motion
 from skelbench.data.synthetic.raw import skeleton_text, write_raw_folder
 from skelbench.prepare import pipeline as prepare_module
 from skelbench.prepare.check import check
@@ -77,6 +78,13 @@ def test_bodies_that_come_and_go(tmp_path, seed):
         assert (path.stem in kept) == (expected is not None and len(expected) > 0)
     if clips is not None:
         assert_as_plain_python(clips, folder)
+
+
+def test_motion_is_that_of_the_plain_pipeline_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    for frames in (1, 12, 83, 300):
+        joints = (rng.normal(0, 0.4, (frames, 25, 3)) + rng.normal(0, 2, 3)).astype(np.float32)
+        assert _motion(joints) == np.sum(np.var(joints.reshape(-1, 3), axis=0))
 
 
 def test_faulty_files_are_counted_and_named(tmp_path):
