@@ -6,6 +6,7 @@ output itself appears whole or not at all.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections import deque
@@ -90,6 +91,9 @@ def prepare(
                 "go on"
             ) from error
         shutil.rmtree(work.folder)
+        for kind in ("partial", "old"):  # what `save` had under way when runs were killed
+            for left in out.parent.glob(f".{glob.escape(out.name)}.{kind}-*"):
+                shutil.rmtree(left)
     changed = len({name for name, what in log if what.startswith("changed")})
     return Outcome(read_folder(out), changed, resumed, tuple(folder.lists))
 

@@ -203,6 +203,7 @@ def test_killed_while_the_dataset_is_written(raw, tmp_path, monkeypatch, step):
     outcome = prepare(raw, tmp_path / "out")
     assert outcome.resumed == 72
     assert_as_plain_python(outcome.clips, raw)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
 def test_two_runs_into_one_folder(raw, tmp_path):
