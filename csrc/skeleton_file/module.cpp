@@ -44,6 +44,34 @@ py::tuple to_python(Recording&& recording, int fields) {
                           hand_over(std::move(recording.joints), {bodies, skeleton_file::kJoints, fields}));
 }
 
+// The sum over x, y, z of the variance of points (..., 3): each sum in float, one point after the other,
+// which are the bits of numpy's var over the points.
+float spread(const py::array_t<float, py::array::c_style>& points) {
+    const float* const first = points.data();
+    const float* const end = first + points.size();
+    const auto count = static_cast<float>(points.size() / 3);
+    float mean[3] = {}, squares[3] = {};
+    for (const float* point = first; point != end; point += 3) {
+        for (int axis = 0; axis < 3; ++axis) mean[axis] += point[axis];
+    }
+    for (float& value : mean) value /= count;
+    for (const float* point = first; point != end; point += 3) {
+        for (int axis = 0; axis < 3; ++axis) {
+            const float apart = point[axis] - mean[axis];
+            squares[axis] += apart * apart;
+        }
+    }
+    return squares[0] / count + squares[1] / count + squares[2] / count;
+}
+
+py::array_t<float, py::array::c_style> checked_points(const py::array& points) {
+    auto floats = py::array_t<float, py::array::c_style>::ensure(points);
+    if (!floats || floats.ndim() < 1 || floats.shape(floats.ndim() - 1) != 3) {
+        throw py::value_error("points must be numbers of shape (..., 3)");
+    }
+    return floats;
+}
+
 // The level that parses: the processor's best, or a lower one that SKELBENCH_ISA names.
 std::atomic<Isa>& active_isa() {
     static std::atomic<Isa> isa{[] {
@@ -138,6 +166,10 @@ PYBIND11_MODULE(_skeleton_file, module) {
     module.def("positions", &read_positions, py::arg("path"),
                "As read, but joints are float32 (B, 25, 3); the other fields are read, and must be right.");
     module.def("parse", &parse_bytes, py::arg("content"), returns);
+    module.def(
+        "spread", [](const py::array& points) { return spread(checked_points(points)); }, py::arg("points"),
+        "The sum over x, y, z of the variance of float32 points (..., 3), to the last bit that of numpy's "
+        "var.");
     module.def("isa_levels", &isa_levels, "The instruction sets that this machine can parse with.");
     module.def("isa_use", &isa_use, py::arg("name"), "Chooses one, and returns the one that was in force.");
 }
