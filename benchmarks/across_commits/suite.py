@@ -73,7 +73,7 @@ class PeakMemory:
 class Ratio:
     """Our time over the first peer's, by interleaved groups: what `asv continuous` should judge by.
 
-    On one thread: two threads wait for each other, and on a busy machine for whoever runs between them.
+    In processor time of one thread: two threads wait for each other, and on a busy machine for whoever runs between.
     """
 
     params = RATIOS
@@ -87,11 +87,11 @@ class Ratio:
         self.prepared = prepared(identifier)
 
     def track_time_over_peer(self, identifier: str) -> float:
-        from benchmarks.measure import paired_ratio
+        from benchmarks.measure import paired_ratio, processor_clock
 
         instance, problem = self.prepared
         peer = instance.contender(next(iter(instance.case.peers)), problem)
-        ratio = paired_ratio(peer.run, problem.ours.run, seconds=3.0, min_groups=7)
+        ratio = paired_ratio(peer.run, problem.ours.run, seconds=3.0, min_groups=7, timer=processor_clock)
         return ratio.median * peer.share
 
     track_time_over_peer.unit = "x the peer's time"  # type: ignore[attr-defined]

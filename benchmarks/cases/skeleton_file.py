@@ -1,8 +1,9 @@
-"""Reading .skeleton files, and preparing a raw folder, of made-up recordings, on one thread."""
+"""Reading .skeleton files, and preparing a raw folder, of made-up recordings with NTU's lengths."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,28 +11,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cases.case import Case, Contender, Problem, expect
-from skelbench.data.skeleton_file import read_skeleton
+from skelbench.data import Clips
+from skelbench.data.skeleton_file import SkeletonFile, read_skeleton
 from skelbench.data.synthetic.raw import write_raw_folder
 from skelbench.prepare.pipeline import prepare
 
-FEW = 4  # files that the Python peer does of each call
+FEW = 40  # files at most that the Python peer does in each call
+
+Bodies = dict[str, dict[str, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
 class Inputs:
     folder: tempfile.TemporaryDirectory[str]  #: removed with the inputs
     files: list[Path]
+    size: Mapping[Path, int]
+
+    def few(self) -> tuple[list[Path], float]:
+        """Some files spread over all, and their share of the bytes."""
+        some = self.files[:: -(-len(self.files) // FEW)]
+        return some, sum(self.size[path] for path in some) / self.bytes
+
+    @property
+    def bytes(self) -> float:
+        return float(sum(self.size.values()))
 
 
 def raw_folder(files: int) -> Inputs:
     folder = tempfile.TemporaryDirectory(prefix="skelbench-raw-")
     raw = Path(folder.name) / "raw"
     write_raw_folder(raw, files)
-    return Inputs(folder, sorted(raw.glob("*.skeleton")))
-
-
-def _bytes(x: Inputs) -> float:
-    return float(sum(path.stat().st_size for path in x.files))
+    paths = sorted(raw.glob("*.skeleton"))
+    return Inputs(folder, paths, {path: path.stat().st_size for path in paths})
 
 
 # ---- the reader ----
@@ -39,43 +50,42 @@ def _bytes(x: Inputs) -> float:
 
 def make_read(device: str, files: int) -> Problem:
     x = raw_folder(files)
+    contents = [path.read_bytes() for path in x.files]
 
-    def run() -> list[NDArray[np.float32]]:
-        return [read_skeleton(path).positions for path in x.files]
+    def run() -> list[SkeletonFile]:
+        return [read_skeleton(content) for content in contents]
 
     def check() -> None:
-        for path, positions in zip(x.files, run(), strict=True):
-            expect(
-                np.array_equal(positions, _positions(path)), f"{path.name}: positions are not those of numpy"
-            )
+        for path, found in zip(x.files, run(), strict=True):
+            same = np.array_equal(found.joints, _joints(path))
+            expect(same, f"{path.name}: the fields of its joints are not those that numpy reads")
 
-    return Problem(x, Contender(run, check), flops=0, bytes=_bytes(x), items=files, unit="files")
+    return Problem(x, Contender(run, check), flops=0, bytes=x.bytes, items=files, unit="files")
 
 
-def _positions(path: Path) -> NDArray[np.float32]:
-    """Positions of all bodies (B, 25, 3): the lines of twelve numbers, by numpy alone."""
-    rows = [line.split()[:3] for line in path.read_text().splitlines() if len(line.split()) == 12]
-    return np.array(rows, dtype=np.float32).reshape(-1, 25, 3)
+def _joints(path: Path) -> NDArray[np.float32]:
+    """All fields of all bodies (B, 25, 12): the lines of twelve numbers, by numpy alone."""
+    rows = [fields for line in path.read_text().splitlines() if len(fields := line.split()) == 12]
+    return np.array(rows, dtype=np.float32).reshape(-1, 25, 12)
 
 
 def read_python(x: Inputs) -> Contender:
     from benchmarks.peers.ntu_python import read
 
-    few = x.files[:FEW]
+    few, share = x.few()
+    texts = [path.read_text() for path in few]
 
-    def run() -> list[dict[str, dict[str, NDArray[np.float32]]]]:
-        return [read(path.read_text())[0] for path in few]
+    def run() -> list[Bodies]:
+        return [read(text)[0] for text in texts]
 
     def check() -> None:
         for path, bodies in zip(few, run(), strict=True):
-            ids, ours = read_skeleton(path).ids, read_skeleton(path).positions
+            ours = read_skeleton(path)
             for key, body in bodies.items():
-                theirs = body["joints"].reshape(-1, 25, 3)
-                expect(
-                    np.array_equal(theirs, ours[ids == int(key)]), f"{path.name}: the peer reads other joints"
-                )
+                same = np.array_equal(body["joints"].reshape(-1, 25, 3), ours.positions[ours.ids == int(key)])
+                expect(same, f"{path.name}: the peer reads other joints")
 
-    return Contender(run, check, share=_bytes(Inputs(x.folder, few)) / _bytes(x), packages=("numpy",))
+    return Contender(run, check, share=share, packages=("numpy",))
 
 
 # ---- prepare ----
@@ -83,44 +93,45 @@ def read_python(x: Inputs) -> Contender:
 
 def make_prepare(device: str, files: int) -> Problem:
     x = raw_folder(files)
+    raw = x.files[0].parent
 
-    def run() -> list[NDArray[np.float32]]:
-        with tempfile.TemporaryDirectory() as out:
-            clips = prepare(x.files[0].parent, Path(out) / "packed", threads=1).clips
-            return [np.array(clips.clip(index)) for index in range(len(clips))]
+    def run() -> Clips:
+        return prepare(raw, raw.with_name("packed")).clips  # takes the place of what an earlier call wrote
 
     def check() -> None:
         from benchmarks.peers.ntu_python import prepare_file
 
-        expected = [joints for path in x.files if (joints := prepare_file(path)) is not None]
-        actual = run()
-        expect(len(actual) == len(expected), f"prepare: {len(actual)} clips, the peer has {len(expected)}")
-        for ours, theirs in zip(actual, expected, strict=True):
-            same = ours.size == theirs.size and np.allclose(ours.reshape(theirs.shape), theirs, atol=1e-6)
-            expect(same, "prepare: a clip is not that of the public pipeline")
+        clips = run()
+        expected = {path.stem: joints for path in x.files if (joints := prepare_file(path)) is not None}
+        expect(clips.names.tolist() == sorted(expected), "prepare: other clips than the plain pipeline's")
+        for index, name in enumerate(clips.names.tolist()):
+            clip = clips.clip(index)
+            same = np.array_equal(clip.reshape(len(clip), -1), expected[name])
+            expect(same, f"{name}: joints are not, to the bit, those of the plain pipeline")
 
-    return Problem(x, Contender(run, check), flops=0, bytes=_bytes(x), items=files, unit="files")
+    return Problem(x, Contender(run, check), flops=0, bytes=x.bytes, items=files, unit="files")
 
 
 def prepare_python(x: Inputs) -> Contender:
     from benchmarks.peers.ntu_python import prepare_file
 
-    few = x.files[:FEW]
+    few, share = x.few()
 
-    def run() -> list[NDArray[np.float32] | None]:
+    def run() -> Sequence[NDArray[np.float32] | None]:
         return [prepare_file(path) for path in few]
 
     # `make_prepare` compares every clip with this peer's.
-    return Contender(run, lambda: None, share=_bytes(Inputs(x.folder, few)) / _bytes(x), packages=("numpy",))
+    return Contender(run, lambda: None, share=share, packages=("numpy",))
 
 
 CASES = (
     Case(
-        "read_skeleton", ".skeleton files of 83 frames on average, from the page cache, one thread", make_read,
+        "read_skeleton", ".skeleton files of 83 frames on average, in memory, all fields, one thread", make_read,
         small=({"files": 6},), default=({"files": 64},), peers={"plain Python": read_python},
     ),
     Case(
-        "prepare", "raw folder to packed dataset, one thread", make_prepare,
-        small=({"files": 6},), default=({"files": 64},), peers={"plain Python": prepare_python},
+        "prepare", "raw folder in the page cache to packed dataset on the disk, a thread per processor", make_prepare,
+        small=({"files": 6},), default=({"files": 300},), more=({"files": 2000},),
+        peers={"plain Python": prepare_python},
     ),
 )  # fmt: skip

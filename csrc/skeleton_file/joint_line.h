@@ -11,6 +11,7 @@
 #define SKELETON_FILE_TARGET "avx2,bmi,lzcnt,popcnt"
 #include <immintrin.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -54,8 +55,8 @@ inline constexpr LineTables kLine;
 // number of bytes up to the newline or carriage return; returns 0 where the line is not of this form.
 //
 // A mantissa below 10^15 over an exact power of ten is rounded once, by the division (Clinger 1990).
-__attribute__((target(SKELETON_FILE_TARGET))) inline std::size_t twelve_short_decimals(const char* line,
-                                                                                       float* out) {
+__attribute__((always_inline, target(SKELETON_FILE_TARGET))) inline std::size_t twelve_short_decimals(
+    const char* line, float* out) {
     constexpr int kNumbers = 12;
     std::uint32_t blank[4], control[4];  // a bit for each byte: at most ' ', below ' ' (as signed bytes)
     for (int i = 0; i < 4; ++i) {
@@ -128,6 +129,25 @@ __attribute__((target(SKELETON_FILE_TARGET))) inline std::size_t twelve_short_de
         _mm_storeu_ps(out + i, _mm256_cvtpd_ps(_mm256_div_pd(mantissa, _mm256_load_pd(powers + i))));
     }
     return static_cast<std::size_t>(length);
+}
+
+// Reads `most` lines at most, with their newlines, and keeps the first `fields` numbers of each; moves `at`
+// behind them, and returns how many it read. Any other end of a line belongs to its last number, which is
+// then none.
+__attribute__((target(SKELETON_FILE_TARGET))) inline int short_lines_avx2(const char*& at, const char* end,
+                                                                          float* rows, int fields, int most) {
+    int lines = 0;
+    // One byte more than the reach, for the newline behind a carriage return.
+    for (; lines < most && end - at > static_cast<std::ptrdiff_t>(kLineReach); ++lines) {
+        float numbers[12];
+        const std::size_t length = twelve_short_decimals(at, numbers);
+        const char* stop = at + length;
+        stop += *stop == '\r';
+        if (length == 0 || *stop != '\n') break;
+        std::copy_n(numbers, fields, rows + lines * fields);
+        at = stop + 1;
+    }
+    return lines;
 }
 
 }  // namespace skeleton_file

@@ -10,6 +10,7 @@
 // Numbers are read as doubles and rounded to float, which is what numpy does with the same text.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -17,13 +18,16 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "skeleton_file/joint_line.h"
+#include "skeleton_file/joint_line_avx512.h"
 
 namespace skeleton_file {
 
@@ -34,12 +38,44 @@ constexpr int kJointFields = 12;
 constexpr int kPosition = 3;    // the first fields of a joint, which must be finite
 constexpr int kBodyFields = 9;  // after the bodyID
 
-struct Recording {
-    std::vector<std::int32_t> bodies;  // (F) bodies in each frame
-    std::vector<std::uint64_t> ids;    // (B) bodyID of each body in each frame, in file order
-    std::vector<float> body_fields;    // (B, 9)
-    std::vector<float> joints;         // (B, 25, 12)
+// Elements that are appended hold no value until one is written: nothing is cleared first.
+template <class T>
+struct Uncleared : std::allocator<T> {
+    template <class U>
+    struct rebind {
+        using other = Uncleared<U>;
+    };
+    template <class U>
+    void construct(U* element) {
+        ::new (static_cast<void*>(element)) U;
+    }
+    template <class U, class... Arguments>
+    void construct(U* element, Arguments&&... arguments) {
+        ::new (static_cast<void*>(element)) U(std::forward<Arguments>(arguments)...);
+    }
 };
+
+struct Recording {
+    std::vector<std::int32_t> bodies;             // (F) bodies in each frame
+    std::vector<std::uint64_t> ids;               // (B) bodyID of each body in each frame, in file order
+    std::vector<float> body_fields;               // (B, 9)
+    std::vector<float, Uncleared<float>> joints;  // (B, 25, fields kept)
+};
+
+// What the processor can do, as SKELBENCH_ISA names it.
+enum class Isa { scalar, avx2, avx512 };
+
+inline const char* name_of(Isa isa) {
+    return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "scalar";
+}
+
+inline Isa best_isa() {
+#ifdef SKELETON_FILE_AVX2
+    return has_avx512() ? Isa::avx512 : has_avx2() ? Isa::avx2 : Isa::scalar;
+#else
+    return Isa::scalar;
+#endif
+}
 
 class ParseError : public std::runtime_error {
 public:
@@ -49,7 +85,9 @@ public:
 
 class Parser {
 public:
-    explicit Parser(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
+    // Every field is read and must be right; of a joint's twelve the first `fields`, 12 or 3, are kept.
+    explicit Parser(std::string_view text, int fields = kJointFields, Isa isa = best_isa())
+        : at_(text.data()), end_(text.data() + text.size()), fields_(fields), isa_(isa) {}
 
     Recording parse() {
         Recording out;
@@ -57,7 +95,7 @@ public:
         // A body takes at least 25 * 24 bytes of text, so a false count cannot ask for more memory than the
         // file's size.
         const std::size_t likely = static_cast<std::size_t>(end_ - at_) / 2000 + 1;
-        out.joints.reserve(likely * kJoints * kJointFields);
+        out.joints.reserve(likely * kJoints * static_cast<std::size_t>(fields_));
         for (std::uint64_t frame = 0; frame < frames; ++frame) {
             if (at_ == end_) {
                 fail("expected frame " + std::to_string(frame + 1) + " of " + std::to_string(frames) +
@@ -134,34 +172,40 @@ private:
         const std::uint64_t joints = count("the number of joints");
         if (joints != kJoints) fail_before("expected 25 joints, found " + std::to_string(joints));
         const std::size_t begin = out.joints.size();
-        out.joints.resize(begin + kJoints * kJointFields);
+        out.joints.resize(begin + static_cast<std::size_t>(kJoints * fields_));
         float* row = out.joints.data() + begin;
-        for (int joint = 0; joint < kJoints; ++joint) {
+        for (int joint = 0; joint < kJoints;) {
+            const int lines = short_lines(row, kJoints - joint);
+            joint += lines;
+            row += lines * fields_;
+            if (joint == kJoints) break;
             if (at_ == end_)
                 fail("expected joint " + std::to_string(joint + 1) + " of 25, but the file ends");
-            if (!short_line(row)) {
-                for (int field = 0; field < kJointFields; ++field) {
-                    row[field] = number(field, kJointFields, "joint", field < kPosition);
-                }
+            for (int field = 0; field < kJointFields; ++field) {
+                const float value = number(field, kJointFields, "joint", field < kPosition);
+                if (field < fields_) row[field] = value;
             }
-            row += kJointFields;
             end_line("12 fields of a joint");
+            ++joint;
+            row += fields_;
         }
     }
 
-    // Twelve plain numbers, read together where the processor can; false leaves the line as it was.
-    bool short_line(float* row) {
+    // Reads lines of twelve plain numbers, `most` at most, all at once where the processor can; returns how
+    // many.
+    int short_lines(float* rows, int most) {
+        int lines = 0;
 #ifdef SKELETON_FILE_AVX2
         static_assert(kJointFields == 12);
         // A body's own line stands before its joints, so there are bytes enough before the first number.
-        if (!avx2_ || static_cast<std::size_t>(end_ - at_) < kLineReach) return false;
-        const std::size_t length = twelve_short_decimals(at_, row);
-        at_ += length;
-        return length != 0;
-#else
-        static_cast<void>(row);
-        return false;
+        if (isa_ == Isa::avx512) {
+            lines = fields_ == kPosition ? short_lines_avx512<kPosition>(at_, end_, rows, most)
+                                         : short_lines_avx512<kJointFields>(at_, end_, rows, most);
+        }
+        if (isa_ == Isa::avx2) lines = short_lines_avx2(at_, end_, rows, fields_, most);
 #endif
+        line_ += lines;
+        return lines;
     }
 
     // The count was on the line before the one that is read now.
@@ -263,9 +307,8 @@ private:
     const char* at_;
     const char* end_;
     std::int64_t line_ = 1;
-#ifdef SKELETON_FILE_AVX2
-    const bool avx2_ = has_avx2();
-#endif
+    const int fields_;
+    const Isa isa_;
 };
 
 }  // namespace skeleton_file

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skelbench.data.clips import DataError
-from skelbench.data.skeleton_file import SkeletonFile
 
 MIN_FRAMES = 12  #: a body of fewer frames is noise (noise_len_thres = 11)
 MAX_SPREAD = (
@@ -28,16 +27,23 @@ Array = NDArray[np.float32]
 class _Body:
     joints: Array  #: (t, 25, 3)
     begin: int  #: first frame; a body that leaves and returns is closed up, so it ends at begin + t - 1
-    motion: float = 0.0
+    good: NDArray[np.bool_] | None = None  #: frames (t,) that are not noisy, where some are
 
     @property
     def end(self) -> int:
         return self.begin + len(self.joints) - 1
 
+    @property
+    def motion(self) -> float:
+        """Spread of all joints over all frames, or over the good ones if that is less."""
+        found = _motion(self.joints)
+        return found if self.good is None else min(found, _motion(self.joints[self.good]))
 
-def actors(recording: SkeletonFile) -> tuple[Array, list[str]]:
+
+def actors(tracked: NDArray[np.int32], ids: NDArray[np.uint64], positions: Array) -> tuple[Array, list[str]]:
     """The people of a recording and what was changed: (T, 1 or 2, 25, 3) in camera metres, and a line per change.
 
+    `tracked` (F,), `ids` (B,) and `positions` (B, 25, 3) are bodies, ids and positions of a `SkeletonFile`.
     T counts the frames that remain; T = 0 where nobody is left. Two places are given where more than one body passes
     the rules, even if the second then stays empty.
 
@@ -45,17 +51,15 @@ def actors(recording: SkeletonFile) -> tuple[Array, list[str]]:
         DataError: a bodyID stands more than once in a frame.
     """
     changes: list[str] = []
-    positions = np.ascontiguousarray(recording.positions)
-    tracked = recording.bodies > 0
     frames = int(np.count_nonzero(tracked))
-    if frames < recording.frames:
-        changes.append(f"{recording.frames - frames} frames without a body left out")
+    if frames < len(tracked):
+        changes.append(f"{len(tracked) - frames} frames without a body left out")
     if not frames:
         return np.zeros((0, 1, 25, 3), dtype=np.float32), changes
-    if (recording.ids == recording.ids[0]).all() and len(positions) == frames:
+    if len(positions) == frames and (ids == ids[0]).all():
         return positions[:, None], changes
 
-    bodies = _by_id(recording, positions)
+    bodies = _by_id(tracked, ids, positions)
     for body_id, body in list(bodies.items()):
         if len(body.joints) < MIN_FRAMES:
             del bodies[body_id]
@@ -63,14 +67,17 @@ def actors(recording: SkeletonFile) -> tuple[Array, list[str]]:
     for body_id, body in list(bodies.items()):
         if len(bodies) <= 1:
             break
-        spread = np.ptp(body.joints, axis=1)
-        good = spread[:, 0] <= MAX_SPREAD * spread[:, 1]
+        by_joint = np.ascontiguousarray(
+            body.joints[:, :, :2].transpose(1, 2, 0)
+        )  # (25, 2, t): fast to reduce
+        width, height = by_joint.max(axis=0) - by_joint.min(axis=0)
+        good = width <= MAX_SPREAD * height
         noisy = len(good) - int(np.count_nonzero(good))
         if noisy / len(good) >= NOISY_SHARE:
             del bodies[body_id]
             changes.append(f"body {body_id} left out: wider than high in {noisy} of {len(good)} frames")
         elif noisy:
-            body.motion = min(body.motion, _motion(body.joints[good]))
+            body.good = good
     if not bodies:
         return np.zeros((0, 1, 25, 3), dtype=np.float32), changes
 
@@ -84,15 +91,15 @@ def actors(recording: SkeletonFile) -> tuple[Array, list[str]]:
     return placed, changes
 
 
-def _by_id(recording: SkeletonFile, positions: Array) -> dict[int, _Body]:
+def _by_id(tracked: NDArray[np.int32], ids: NDArray[np.uint64], positions: Array) -> dict[int, _Body]:
     """Bodies in order of appearance."""
     # Frames are numbered without those that have no body.
-    frame = np.repeat(np.arange(np.count_nonzero(recording.bodies)), recording.bodies[recording.bodies > 0])
-    ids, first = np.unique(recording.ids, return_index=True)
+    present = tracked[tracked > 0]
+    frame = np.repeat(np.arange(len(present)), present)
     found = {}
-    for body_id, at in sorted(zip(ids.tolist(), first.tolist(), strict=True), key=lambda pair: pair[1]):
-        joints = positions[recording.ids == body_id]
-        found[body_id] = body = _Body(joints, int(frame[at]), _motion(joints))
+    for body_id in dict.fromkeys(ids.tolist()):
+        at = np.flatnonzero(ids == body_id)
+        found[body_id] = body = _Body(positions[at], int(frame[at[0]]))
         if body.end > frame[-1]:
             raise DataError(f"body {body_id} is more than once in a frame")
     return found
@@ -100,7 +107,9 @@ def _by_id(recording: SkeletonFile, positions: Array) -> dict[int, _Body]:
 
 def _motion(joints: Array) -> float:
     """Spread of all joints over all frames: the sum over x, y, z of their variance."""
-    return float(np.sum(np.var(joints.reshape(-1, 3), axis=0)))
+    from skelbench.data import _skeleton_file  # to the bits of np.var, which takes twenty times as long
+
+    return _skeleton_file.spread(joints)
 
 
 def _place(bodies: dict[int, _Body], frames: int, changes: list[str]) -> Array:
@@ -109,7 +118,9 @@ def _place(bodies: dict[int, _Body], frames: int, changes: list[str]) -> Array:
     Room is tested on inclusive ends, so one common frame counts as none, and is overwritten.
     """
     placed = np.zeros((frames, min(len(bodies), 2), 25, 3), dtype=np.float32)
-    ordered = sorted(bodies.items(), key=lambda item: item[1].motion, reverse=True)
+    ordered = list(bodies.items())
+    if len(ordered) > 1:
+        ordered.sort(key=lambda item: item[1].motion, reverse=True)
     (_, main), *others = ordered
     placed[main.begin : main.end + 1, 0] = main.joints
     taken = [[main.begin, main.end], [0, 0]]

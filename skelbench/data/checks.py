@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skelbench.data.clips import Clips, DataError, Dropped
+from skelbench.data.clips import Clips, DataError, Dropped, release
 
 _CHUNK = 1 << 18  # rows looked at in one go
 
@@ -29,6 +29,7 @@ def non_finite_clips(clips: Clips) -> np.ndarray:
     bad_rows = []
     for begin in range(0, len(clips.joints), _CHUNK):
         finite = np.isfinite(clips.joints[begin : begin + _CHUNK]).all(axis=(1, 2))
+        release(clips.joints)
         if not finite.all():
             bad_rows.append(begin + np.flatnonzero(~finite))
     if not bad_rows:

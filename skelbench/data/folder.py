@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ META = "meta.json"
 _FORMAT = "skelbench clips"
 _VERSION = 1
 _ARRAYS = ("joints", "offsets", "bodies", "label", "names", "subject", "camera", "setup", "replication")
+_SYNCS = 12  # calls of fsync at once
 _SCALARS = ("dataset", "length", "max_bodies", "source", "unit", "synthetic")
 
 
@@ -31,11 +33,17 @@ def is_prepared(path: Path) -> bool:
     return (path / META).is_file()
 
 
-def save(clips: Clips, folder: str | os.PathLike[str], files: Mapping[str, str] | None = None) -> None:
+def save(
+    clips: Clips,
+    folder: str | os.PathLike[str],
+    files: Mapping[str, str] | None = None,
+    joints_file: Path | None = None,
+) -> None:
     """Writes `clips` to `folder`: beside it first, then moved into place, so that what lies there is whole.
 
     A prepared dataset that lies there already is replaced; an empty folder too. `files` are texts by name that belong
-    to it, a log for instance.
+    to it, a log for instance. `joints_file` is a .npy file that holds `clips.joints` already, on the same file system:
+    it is moved, after all else has been written.
 
     Raises:
         DataError: `folder` holds something else, or the disk is full (what was written is then named and
@@ -46,32 +54,39 @@ def save(clips: Clips, folder: str | os.PathLike[str], files: Mapping[str, str] 
         raise DataError(f"{folder}: exists and is no prepared dataset; name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+    arrays: dict[str, np.ndarray] = {key: getattr(clips, key) for key in _ARRAYS}
+    for name, (train, test) in clips.splits.items():
+        arrays[f"split-{name}-train"], arrays[f"split-{name}-test"] = train, test
+    if joints_file is not None:
+        del arrays["joints"]
     try:
-        for key in _ARRAYS:
-            _write_array(partial / f"{key}.npy", getattr(clips, key))
-        for name, (train, test) in clips.splits.items():
-            _write_array(partial / f"split-{name}-train.npy", train)
-            _write_array(partial / f"split-{name}-test.npy", test)
-        for name, text in (files or {}).items():
-            (partial / name).write_text(text)
-        meta: dict[str, Any] = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "clips": len(clips),
-            "rows": len(clips.joints),
-            "content_hash": clips.content_hash,
-            **{key: getattr(clips, key) for key in _SCALARS},
-            "class_names": clips.class_names,
-            "skeleton": asdict(clips.skeleton),
-            "splits": sorted(clips.splits),
-            "notes": clips.notes,
-            "files": sorted(files or {}),
-            "dropped": [[record.name, record.reason] for record in clips.dropped],
-        }
-        with open(partial / META, "w") as file:
-            json.dump(meta, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
+        # The joints go to the disk while the rest is made; the other files together, as their journal entries can then.
+        with ThreadPoolExecutor(_SYNCS) as pool:
+            synced = [pool.submit(_sync, joints_file)] if joints_file is not None else []
+            for key, array in arrays.items():
+                np.save(partial / f"{key}.npy", array, allow_pickle=False)
+            for name, text in (files or {}).items():
+                (partial / name).write_text(text)
+            meta: dict[str, Any] = {
+                "format": _FORMAT,
+                "version": _VERSION,
+                "clips": len(clips),
+                "rows": len(clips.joints),
+                "content_hash": clips.content_hash,
+                **{key: getattr(clips, key) for key in _SCALARS},
+                "class_names": clips.class_names,
+                "skeleton": asdict(clips.skeleton),
+                "splits": sorted(clips.splits),
+                "notes": clips.notes,
+                "files": sorted(files or {}),
+                "dropped": [[record.name, record.reason] for record in clips.dropped],
+            }
+            (partial / META).write_text(json.dumps(meta, indent=1))
+            synced += [pool.submit(_sync, path) for path in partial.iterdir()]
+            for done in synced:
+                done.result()
+        if joints_file is not None:
+            os.replace(joints_file, partial / "joints.npy")
     except OSError as error:
         raise DataError(
             f"{folder}: writing failed ({error.strerror}); what was written lies in {partial}"
@@ -86,10 +101,8 @@ def save(clips: Clips, folder: str | os.PathLike[str], files: Mapping[str, str] 
         os.replace(partial, folder)
 
 
-def _write_array(path: Path, array: np.ndarray) -> None:
-    with open(path, "wb") as file:
-        np.save(file, array, allow_pickle=False)
-        file.flush()
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as file:
         os.fsync(file.fileno())
 
 

@@ -7,7 +7,15 @@ Sources: Shahroudy et al., "NTU RGB+D", CVPR 2016 (60 classes); Liu et al., "NTU
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skelbench.data.clips import Clips, IntArray
+from skelbench.data.packing import offsets_of
+from skelbench.data.skeletons import NTU_25
 
 NTU_60 = "NTU RGB+D"
 NTU_120 = "NTU RGB+D 120"
@@ -88,3 +96,28 @@ def dataset_of(classes: int, setups: int = 0) -> str:
 def class_names(classes: int) -> tuple[str, ...]:
     """A001, A002, ...: the classes by their official numbers."""
     return tuple(f"A{number:03d}" for number in range(1, classes + 1))
+
+
+def clips_by_name(
+    names: Sequence[str], joints: NDArray[np.float32], frames: IntArray, bodies: IntArray, **others: Any
+) -> Clips:
+    """Clips whose names SsssCcccPpppRrrrAaaa, all of that form, tell label, subject, camera, setup and replication.
+
+    `joints` is float32 (sum of frames * bodies, 25, 3); `others` are the remaining fields of `Clips`.
+    """
+    numbers = np.array([parse_name(name) for name in names], dtype=np.int64)
+    setup, camera, subject, replication, action = np.ascontiguousarray(numbers.T)
+    return Clips(
+        joints=joints,
+        offsets=offsets_of(frames, bodies),
+        bodies=bodies,
+        label=action - 1,
+        names=np.array(names, dtype=str),
+        subject=subject,
+        camera=camera,
+        setup=setup,
+        replication=replication,
+        skeleton=NTU_25,
+        max_bodies=MAX_BODIES,
+        **others,
+    )

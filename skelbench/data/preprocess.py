@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skelbench.data.checks import some
-from skelbench.data.clips import Clips, DataError, IntArray
+from skelbench.data.clips import Clips, DataError, IntArray, release
 
 ALIGN_FRAMES = 10  #: a clip's orientation is the median over its first so many usable frames
 
-_CHUNK = 1 << 18
+_CHUNK = 4096  # clips
 _MIN_LENGTH = 1e-3  # of spine and shoulder line, in the data's unit
 _MIN_SINE = 0.1  # of the angle between them, about 6 degrees
 
@@ -51,43 +51,52 @@ def preprocess(clips: Clips, align: str = "none") -> Clips:
         return replace(clips, notes=tuple(notes))
 
     joints = np.empty(clips.joints.shape, dtype=np.float32)
-    counts = np.diff(clips.offsets)
-    shift = origins.astype(np.float32)
-    for first, last in _clip_chunks(clips.offsets):
-        begin, end = clips.offsets[first], clips.offsets[last]
-        rows = clips.joints[begin:end]
-        moved = rows - np.repeat(shift[first:last], counts[first:last], axis=0)[:, None]
-        moved[~rows.any(axis=(1, 2))] = 0
-        joints[begin:end] = moved
-    if rotations is not None:
-        turn = rotations.transpose(0, 2, 1).astype(np.float32)
-        for index in range(len(clips)):
-            begin, end = clips.offsets[index], clips.offsets[index + 1]
-            joints[begin:end] = joints[begin:end] @ turn[index]
+    turn = None if rotations is None else rotations.transpose(0, 2, 1).astype(np.float32)
+    for index, (begin, end) in enumerate(pairwise(clips.offsets.tolist())):
+        rows = moved(clips.joints[begin:end], origins[index])
+        joints[begin:end] = rows if turn is None else rows @ turn[index]
     return replace(clips, joints=joints, notes=tuple(notes))
 
 
-def _clip_chunks(offsets: IntArray) -> list[tuple[int, int]]:
-    """Runs of whole clips of about _CHUNK rows."""
-    bounds = [0]
-    while bounds[-1] < len(offsets) - 1:
-        reach = int(np.searchsorted(offsets, offsets[bounds[-1]] + _CHUNK, side="right")) - 1
-        bounds.append(max(reach, bounds[-1] + 1))
-    return list(pairwise(bounds))
+def origin_of(clip: NDArray[np.float32], root: int) -> NDArray[np.float32] | None:
+    """Joint `root` of the first body of a clip (T, m, J, 3) in its first non-zero frame, (3,).
+
+    None where the first body is never there.
+    """
+    body = clip[:, 0]
+    if body[0].any():
+        return np.array(body[0, root])
+    seen = np.flatnonzero(body.any(axis=(1, 2)))
+    return np.array(body[seen[0], root]) if len(seen) else None
+
+
+def moved(rows: NDArray[np.float32], origin: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bodies (R, J, 3) with `origin` (3,) subtracted; the rows of absent bodies, all zero, stay zero."""
+    flat = rows.reshape(len(rows), -1)
+    # Over whole rows: numpy takes ten times as long over runs of three.
+    result = flat - origin[np.arange(flat.shape[1]) % 3]
+    for row in np.flatnonzero(flat[:, 0] == 0).tolist():
+        if not flat[row].any():
+            result[row] = 0
+    return result.reshape(rows.shape)
 
 
 def _origins(clips: Clips) -> tuple[NDArray[np.float32], IntArray]:
     """Root of the first body in its first non-zero frame, (N, 3), and the clips whose first body is never there."""
-    first = np.asarray(clips.joints[clips.offsets[:-1]])
-    origins = np.array(first[:, clips.skeleton.root])
+    origins = np.empty((len(clips), 3), dtype=np.float32)
+    present = np.empty(len(clips), dtype=bool)
+    for begin in range(0, len(clips), _CHUNK):
+        first = np.asarray(clips.joints[clips.offsets[:-1][begin : begin + _CHUNK]])
+        origins[begin : begin + _CHUNK] = first[:, clips.skeleton.root]
+        present[begin : begin + _CHUNK] = first.any(axis=(1, 2))
+        release(clips.joints)
     absent = []
-    for index in np.flatnonzero(~first.any(axis=(1, 2))).tolist():
-        body = clips.clip(index)[:, 0]
-        seen = np.flatnonzero(body.any(axis=(1, 2)))
-        if len(seen):
-            origins[index] = body[seen[0], clips.skeleton.root]
-        else:
+    for index in np.flatnonzero(~present).tolist():
+        origin = origin_of(clips.clip(index), clips.skeleton.root)
+        if origin is None:
             absent.append(index)
+        else:
+            origins[index] = origin
     return origins, np.array(absent, dtype=np.int64)
 
 

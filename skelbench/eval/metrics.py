@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
+
+_WORKING_MEMORY = 64  # MiB of distances at a time; sklearn would take 1024
 
 
 def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -35,4 +38,5 @@ def knn1(
 ) -> float:
     """Top-1 of the nearest training representation by cosine."""
     neighbours = KNeighborsClassifier(n_neighbors=1, metric="cosine", algorithm="brute")
-    return float(neighbours.fit(train, train_label).score(test, test_label))
+    with config_context(working_memory=_WORKING_MEMORY):
+        return float(neighbours.fit(train, train_label).score(test, test_label))

@@ -1,36 +1,43 @@
 """From a raw NTU folder to a packed dataset: read, choose and clean the bodies, move to the origin, pack.
 
-`prepare` works in parts of PART files beside the output (.OUT.work), so that a killed run goes on where it was; the
+`prepare` works in parts of PART files, kept beside the output (`Work`), so that a killed run goes on where it was; the
 output itself appears whole or not at all.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
+import glob
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skelbench.data import NTU_25, Clips, DataError, Dropped, load, ntu, preprocess, save
+from skelbench.data import NTU_25, Clips, DataError, Dropped, ntu, save
 from skelbench.data.bodies import actors
-from skelbench.data.packing import concatenate, offsets_of
-from skelbench.data.skeleton_file import read_skeleton
+from skelbench.data.folder import read_folder
+from skelbench.data.preprocess import moved, origin_of
+from skelbench.data.skeleton_file import read_positions
 from skelbench.prepare.raw import LISTED, RawFolder, scan
+from skelbench.prepare.work import Part, Work
 
 PART = 1000  #: files in a part
 LOG = "prepare.log"
 NO_BODY = "no body in any frame"
 NOBODY_LEFT = "no body passes the noise rules"
+TOO_LARGE = "coordinates too large to be moved to the origin"
 
-_BATCH = 50  # files a thread reads in one go
-_VERSION = 1  # of the rules; another one does not continue a run
+_BATCH = 25  # files a thread reads in one go
+_AHEAD = 40  # batches read before they are written
+_VERSION = 2  # of the rules and of the work folder; another one does not continue a run
+
+Clip = tuple[NDArray[np.float32] | None, list[str]]
+"""Joints (T, m, 25, 3) and what was changed, or None and why the clip is left out."""
 
 
 @dataclass(frozen=True)
@@ -64,159 +71,114 @@ def prepare(
             that are done are kept, and the next run goes on with them).
     """
     folder = scan(raw, missing_lists)
-    work = out.parent / f".{out.name}.work"
-    with _locked(work, out):
-        resumed = _start(work, folder)
-        count = -(-len(folder.files) // PART)
+    total = len(folder.files)
+    with Work(out, f"{_VERSION} {folder.signature}") as work:
+        resumed = sum(part.files for part in work.parts)
+        progress(resumed, total)
         try:
             with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-                for part in range(count):
-                    if not (work / f"{part}.npz").exists():
-                        _write_part(work / f"{part}.npz", folder, part, pool)
-                    progress(min(len(folder.files), (part + 1) * PART), len(folder.files))
-            log, clips = _assemble(work, folder, count)
-            save(clips, out, {LOG: "".join(f"{name}\t{what}\n" for name, what in log)})
+                clips = _read_all(pool, folder.files[resumed:])
+                for begin in range(resumed, total, PART):
+                    part = Part(min(PART, total - begin))
+                    work.append(part, _of_part(part, folder, begin, clips))
+                    progress(begin + part.files, total)
+            log, packed = _assemble(work, folder)
+            text = "".join(f"{name}\t{what}\n" for name, what in sorted(log))
+            save(packed, out, {LOG: text}, joints_file=work.joints)
         except OSError as error:
             raise DataError(
-                f"{out}: writing failed ({error.strerror}); the parts that are done lie in {work}, run again to go on"
+                f"{out}: writing failed ({error.strerror}); the parts that are done lie in {work.folder}, run again to "
+                "go on"
             ) from error
-        shutil.rmtree(work)
+        shutil.rmtree(work.folder)
+        for kind in ("partial", "old"):  # what `save` had under way when runs were killed
+            for left in out.parent.glob(f".{glob.escape(out.name)}.{kind}-*"):
+                shutil.rmtree(left)
     changed = len({name for name, what in log if what.startswith("changed")})
-    return Outcome(load(out), changed, min(resumed * PART, len(folder.files)), tuple(folder.lists))
+    return Outcome(read_folder(out), changed, resumed, tuple(folder.lists))
 
 
-def _locked(work: Path, out: Path) -> IO[str]:
-    """The open, locked lock file of the work folder; it is let go when the process ends, however that is."""
-    while True:
-        work.mkdir(parents=True, exist_ok=True)
-        try:
-            file = open(work / "lock", "a")  # noqa: SIM115 - the caller closes it
-        except FileNotFoundError:
-            continue  # a run that finished just now removed the folder
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise DataError(f"{out}: another run is writing to it (it holds {work / 'lock'})") from None
-        # Had that run removed this very file between the two calls, the lock would guard nothing.
-        if (work / "lock").exists() and os.path.samestat(os.stat(work / "lock"), os.fstat(file.fileno())):
-            return file
-        file.close()
-
-
-def _start(work: Path, folder: RawFolder) -> int:
-    """The number of parts an earlier run of the same files left; parts of other files are removed."""
-    signature = json.dumps({"version": _VERSION, "part": PART, "raw": folder.signature})
-    run = work / "run.json"
-    if not run.exists() or run.read_text() != signature:
-        for path in work.iterdir():
-            if path.name != "lock":
-                path.unlink()
-        run.write_text(signature)
-    return len([path for path in work.glob("*.npz") if not path.name.startswith("partial")])
-
-
-def _read(path: Path) -> tuple[np.ndarray | None, list[str]]:
-    """Joints (T, m, 25, 3) and what was changed, or None and why the clip is left out."""
+def _read(path: str) -> Clip:
     try:
-        recording = read_skeleton(path)
-        clip, changes = actors(recording)
+        tracked, ids, positions = read_positions(path)
+        clip, changes = actors(tracked, ids, positions)
     except DataError as error:
         return None, [str(error)]
     if not len(clip):
-        return None, [NOBODY_LEFT if recording.bodies.any() else NO_BODY]
+        return None, [NOBODY_LEFT if tracked.any() else NO_BODY]
+    origin = origin_of(clip, NTU_25.root)
+    if origin is not None:
+        clip = moved(clip.reshape(-1, 25, 3), origin).reshape(clip.shape)
+        if not np.isfinite(clip).all():
+            return None, [TOO_LARGE]
     return clip, changes
 
 
-def _read_batch(paths: Sequence[Path]) -> list[tuple[np.ndarray | None, list[str]]]:
-    return [_read(path) for path in paths]
+def _read_batch(paths: Sequence[str]) -> list[Clip]:
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is left out with a reason
+        return [_read(path) for path in paths]
 
 
-def _write_part(path: Path, folder: RawFolder, part: int, pool: ThreadPoolExecutor) -> None:
-    begin = part * PART
-    files = folder.files[begin : begin + PART]
-    parts, kept, log = [], [], []
+def _read_all(pool: ThreadPoolExecutor, files: Sequence[str]) -> Iterator[Clip]:
+    """The clips of the files, in their order, _AHEAD batches ahead of the one that is asked for."""
     # A task per file would cost as much as the file: the threads would wait for one another's bookkeeping.
-    batches = [files[at : at + _BATCH] for at in range(0, len(files), _BATCH)]
-    results = (result for batch in pool.map(_read_batch, batches) for result in batch)
-    for index, (clip, remarks) in enumerate(results):
+    waiting: deque[Future[list[Clip]]] = deque()
+    for begin in range(0, len(files), _BATCH):
+        waiting.append(pool.submit(_read_batch, files[begin : begin + _BATCH]))
+        if len(waiting) > _AHEAD:
+            yield from waiting.popleft().result()
+    while waiting:
+        yield from waiting.popleft().result()
+
+
+def _of_part(
+    part: Part, folder: RawFolder, begin: int, clips: Iterator[Clip]
+) -> Iterator[NDArray[np.float32]]:
+    """The joints of the next `part.files` clips, those that are kept; fills in the part."""
+    for index in range(begin, begin + part.files):
+        clip, remarks = next(clips)
         what = "dropped" if clip is None else "changed"
-        log += [[files[index].stem, f"{what}: {remark}"] for remark in remarks]
+        part.log += [(folder.names[index], f"{what}: {remark}") for remark in remarks]
         if clip is not None:
-            parts.append(clip)
-            kept.append(begin + index)
-    frames = np.array([clip.shape[0] for clip in parts], dtype=np.int64)
-    bodies = np.array([clip.shape[1] for clip in parts], dtype=np.int64)
-    joints = concatenate(parts, int((frames * bodies).sum()), 25)
-    if kept:
-        joints = preprocess(_clips(folder, np.array(kept), joints, frames, bodies)).joints
-    partial = path.with_name(f"partial-{path.name}")
-    with open(partial, "wb") as file:
-        np.savez(
-            file,
-            joints=joints,
-            frames=frames,
-            bodies=bodies,
-            kept=np.array(kept, dtype=np.int64),
-            log=np.array(json.dumps(log)),
-        )
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+            part.kept.append(index)
+            part.frames.append(clip.shape[0])
+            part.bodies.append(clip.shape[1])
+            yield clip
 
 
-def _assemble(work: Path, folder: RawFolder, count: int) -> tuple[list[tuple[str, str]], Clips]:
-    """The log, and all clips, their joints in a file of the work folder."""
+def _assemble(work: Work, folder: RawFolder) -> tuple[list[tuple[str, str]], Clips]:
+    """The log, and all clips, their joints those of the work folder."""
     log = [(record.name, f"dropped: {record.reason}") for record in folder.dropped]
-    frames, bodies, kept = [], [], []
-    for part in range(count):
-        with np.load(work / f"{part}.npz") as arrays:
-            frames.append(arrays["frames"])
-            bodies.append(arrays["bodies"])
-            kept.append(arrays["kept"])
-            log += [(name, what) for name, what in json.loads(str(arrays["log"]))]
-    all_frames, all_bodies = np.concatenate(frames), np.concatenate(bodies)
-    rows = int((all_frames * all_bodies).sum())
-    if not rows:
+    for part in work.parts:
+        log += [(name, what) for name, what in part.log]
+    if not work.rows:
         raise DataError(f"{folder.folder}: no clip can be used; the first: {log[0][0]} {log[0][1]}")
-    joints = np.lib.format.open_memmap(work / "joints.npy", "w+", np.float32, (rows, 25, 3))
-    position = 0
-    for part in range(count):
-        with np.load(work / f"{part}.npz") as arrays:
-            piece = arrays["joints"]
-        joints[position : position + len(piece)] = piece
-        position += len(piece)
-    return sorted(log), _clips(folder, np.concatenate(kept), joints, all_frames, all_bodies, log)
+
+    def all_of(lists: Iterable[list[int]]) -> NDArray[np.int64]:
+        return np.concatenate([np.array(numbers, dtype=np.int64) for numbers in lists])
+
+    frames, bodies = all_of(part.frames for part in work.parts), all_of(part.bodies for part in work.parts)
+    names = [folder.names[index] for part in work.parts for index in part.kept]
+    return log, _clips(folder, names, work.finish(), frames, bodies, log)
 
 
 def _clips(
     folder: RawFolder,
-    kept: np.ndarray,
-    joints: np.ndarray,
-    frames: np.ndarray,
-    bodies: np.ndarray,
-    log: Sequence[tuple[str, str]] = (),
+    names: list[str],
+    joints: NDArray[np.float32],
+    frames: NDArray[np.int64],
+    bodies: NDArray[np.int64],
+    log: Sequence[tuple[str, str]],
 ) -> Clips:
-    names = [folder.files[index].stem for index in kept.tolist()]
-    setup, camera, subject, replication, action = np.array([ntu.parse_name(name) for name in names]).T
     synthetic = folder.class_names is not None
-    classes = 120 if action.max() > 60 or setup.max() > 17 else 60
-    class_names = folder.class_names or ntu.class_names(classes)
-    return Clips(
-        joints=joints,
-        offsets=offsets_of(frames, bodies),
-        bodies=bodies,
-        label=action - 1,
-        names=np.array(names, dtype=str),
-        subject=subject,
-        camera=camera,
-        setup=setup,
-        replication=replication,
-        skeleton=NTU_25,
-        class_names=class_names,
-        dataset="synthetic" if synthetic else ntu.dataset_of(classes),
+    return ntu.clips_by_name(
+        names,
+        joints,
+        frames,
+        bodies,
+        class_names=folder.class_names or ntu.class_names(folder.classes),
+        dataset="synthetic" if synthetic else ntu.dataset_of(folder.classes),
         length=max(ntu.LENGTH, int(frames.max())),
-        max_bodies=ntu.MAX_BODIES,
         source=f"{folder.folder} ({'synthetic ' if synthetic else ''}.skeleton files, prepared)",
         synthetic=synthetic,
         dropped=tuple(

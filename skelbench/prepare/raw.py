@@ -25,7 +25,9 @@ class RawFolder:
     """The clips of a raw folder, by name."""
 
     folder: Path
-    files: list[Path] = field(default_factory=list)  #: one per clip, ordered by clip name
+    names: list[str] = field(default_factory=list)  #: of the clips, in their order
+    files: list[str] = field(default_factory=list)  #: path of each clip's file
+    classes: int = 60  #: 120 where a clip is one that NTU RGB+D 120 added
     dropped: list[Dropped] = field(default_factory=list)
     lists: list[Path] = field(default_factory=list)  #: lists of missing skeletons that were read
     class_names: tuple[str, ...] | None = None  #: of a synthetic folder, else None
@@ -41,12 +43,12 @@ def scan(folder: Path, missing_lists: Sequence[Path] = ()) -> RawFolder:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; it should hold the .skeleton files of NTU RGB+D")
     found = RawFolder(folder)
-    paths: list[Path] = []
+    paths: list[tuple[str, str]] = []
     errors: list[OSError] = []
     for where, _, names in os.walk(folder, onerror=errors.append):
         for name in names:
             if name.endswith(".skeleton"):
-                paths.append(Path(where, name))
+                paths.append((name.removesuffix(".skeleton"), os.path.join(where, name)))
             elif re.search(r"missing.*skeleton.*\.txt$", name, re.IGNORECASE):
                 found.lists.append(Path(where, name))
     if errors:
@@ -59,9 +61,10 @@ def scan(folder: Path, missing_lists: Sequence[Path] = ()) -> RawFolder:
         found.class_names = tuple(json.loads((folder / MARKER).read_text())["class_names"])
     digest = hashlib.sha256("\n".join(sorted(listed)).encode())
     names_seen: set[str] = set()
-    for path in sorted(paths, key=lambda path: (path.stem, path)):
-        name, status = path.stem, path.stat()
-        digest.update(f"{path.relative_to(folder)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    inside = len(os.fspath(folder))
+    for name, path in sorted(paths):
+        status = os.stat(path)
+        digest.update(f"{path[inside:]}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         parsed = ntu.parse_name(name)
         if parsed is None or not 1 <= parsed.action <= 120:
             found.dropped.append(Dropped(name, NOT_A_NAME))
@@ -70,7 +73,10 @@ def scan(folder: Path, missing_lists: Sequence[Path] = ()) -> RawFolder:
         elif name in listed:
             found.dropped.append(Dropped(name, LISTED))
         else:
+            found.names.append(name)
             found.files.append(path)
+            if parsed.action > 60 or parsed.setup > 17:
+                found.classes = 120
         names_seen.add(name)
     found.signature = digest.hexdigest()
     return found

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skelbench.models.conmlp import Decoder, InputShape, ProjectionHead
-from skelbench.ops.augment import augment, draw
+from skelbench.ops.augment import draw
 from skelbench.ops.ragged import RaggedClips, packed_rows
 from skelbench.training.checkpoint import LoopState
 from skelbench.training.probe import linear_probe, ridge_accuracy
@@ -109,17 +109,7 @@ def train_encoder(
         began, total = time.perf_counter(), torch.zeros((), device=fabric.device)
         for indices in sampler.epoch():
             shear, reverse = draw(len(indices), generator, settings.per_clip_draws)
-            views = augment(
-                data.joints,
-                data.offsets,
-                data.frames,
-                data.bodies,
-                indices,
-                shear.to(fabric.device),
-                reverse.to(fabric.device),
-                data.shape.length,
-                data.shape.max_bodies,
-            )
+            views = data.views(indices, shear, reverse)
             # The clip before augmentation is what both views are decoded to.
             target = data.batch(indices.repeat(2)) if objective.reconstruct else None
             outputs, decoded = wrapped(views, target)

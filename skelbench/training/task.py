@@ -14,13 +14,20 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skelbench.data.clips import Clips
+from skelbench.data.clips import Clips, release
 from skelbench.models.conmlp import InputShape
+from skelbench.ops.augment import augment
 from skelbench.ops.ragged import RaggedClips
 from skelbench.training.settings import Settings
 
 if TYPE_CHECKING:
     from skelbench.training.checkpoint import Checkpoint
+
+
+_RESIDENT = 1 << 28  # bytes of a memory-mapped dataset that may stay resident
+_RELEASED_AFTER = (
+    2048  # clips read of a larger one; of NTU RGB+D, 170 MB of pages, which are mapped in groups
+)
 
 
 class TrainingError(RuntimeError):
@@ -31,7 +38,9 @@ class PackedDataset:
     """The whole dataset as tensors on one device, loaded once; a batch points into it and copies nothing."""
 
     def __init__(self, clips: Clips, device: torch.device) -> None:
-        self.joints = torch.from_numpy(_writeable(clips.joints)).to(device)
+        self._packed = _writeable(clips.joints)
+        self.joints = torch.from_numpy(self._packed).to(device)
+        self._read = 0  # clips since pages were released
         self.offsets = torch.from_numpy(clips.offsets[:-1].copy()).to(device)
         self.frames = torch.from_numpy(clips.frames.copy()).to(device)
         self.bodies = torch.from_numpy(clips.bodies.astype(np.int64)).to(device)
@@ -40,6 +49,7 @@ class PackedDataset:
 
     def batch(self, indices: Tensor) -> RaggedClips:
         """The clips at `indices` (B,), unaugmented, starting at frame 0 of the padded row."""
+        self._release(len(indices))
         return RaggedClips(
             joints=self.joints,
             offsets=self.offsets[indices],
@@ -49,6 +59,28 @@ class PackedDataset:
             length=self.shape.length,
             max_bodies=self.shape.max_bodies,
         )
+
+    def views(self, indices: Tensor, shear: Tensor, reverse: Tensor) -> RaggedClips:
+        """Both augmented views of the clips at `indices` (B,); see `augment` for `shear` and `reverse`."""
+        self._release(len(indices))
+        return augment(
+            self.joints,
+            self.offsets,
+            self.frames,
+            self.bodies,
+            indices,
+            shear.to(self.joints.device),
+            reverse.to(self.joints.device),
+            self.shape.length,
+            self.shape.max_bodies,
+        )
+
+    def _release(self, clips: int) -> None:
+        """Before `clips` are read: of a large memory-mapped dataset, some hundred megabytes stay resident."""
+        self._read += clips
+        if self._read > _RELEASED_AFTER and self._packed.nbytes > _RESIDENT:
+            release(self._packed)
+            self._read = clips
 
 
 def _writeable(joints: NDArray[np.float32]) -> NDArray[np.float32]:

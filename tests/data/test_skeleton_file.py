@@ -9,8 +9,17 @@ from hypothesis import strategies as st
 
 pytest.importorskip("skelbench.data._skeleton_file", reason="the extension is not built")
 
-from skelbench.data import DataError, read_skeleton
+from skelbench.data import DataError, _skeleton_file, read_skeleton
 from skelbench.data.synthetic.raw import skeleton_text
+
+
+@pytest.fixture(autouse=True, scope="module", params=_skeleton_file.isa_levels())
+def isa_level(request):
+    """Every test on every instruction set of the machine."""
+    before = _skeleton_file.isa_use(request.param)
+    yield
+    _skeleton_file.isa_use(before)
+
 
 JOINT = "0.21 0.1 3.7 261.8 184 987.1 337.2 -0.22 0.03 0.9 -0.1 2"
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -15,11 +18,13 @@ pytest.importorskip("skelbench.data._skeleton_file", reason="the extension is no
 
 from benchmarks.peers import ntu_python
 from skelbench.data import DataError, load, protocol
+from skelbench.data import folder as folder_module
+from skelbench.data.bodies import _motion
 from skelbench.data.synthetic.raw import skeleton_text, write_raw_folder
 from skelbench.prepare import pipeline as prepare_module
 from skelbench.prepare.check import check
 from skelbench.prepare.export import export_ctrgcn, export_pyskl
-from skelbench.prepare.pipeline import LOG, NO_BODY, prepare
+from skelbench.prepare.pipeline import LOG, NO_BODY, TOO_LARGE, prepare
 
 
 def assert_as_plain_python(clips, raw: Path) -> None:
@@ -75,6 +80,13 @@ def test_bodies_that_come_and_go(tmp_path, seed):
         assert_as_plain_python(clips, folder)
 
 
+def test_motion_is_that_of_the_plain_pipeline_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    for frames in (1, 12, 83, 300):
+        joints = (rng.normal(0, 0.4, (frames, 25, 3)) + rng.normal(0, 2, 3)).astype(np.float32)
+        assert _motion(joints) == np.sum(np.var(joints.reshape(-1, 3), axis=0))
+
+
 def test_faulty_files_are_counted_and_named(tmp_path):
     faults = write_raw_folder(tmp_path / "raw", clips=120, seed=1, mean_frames=24, faults=0.2)
     assert set(faults.values()) == {"empty", "truncated", "no-body"}
@@ -106,27 +118,90 @@ def test_missing_lists_and_doubles(tmp_path):
     assert len(outcome.lost) == 1
 
 
-def test_a_killed_run_goes_on(raw, tmp_path, monkeypatch):
+@pytest.fixture
+def killed(raw, tmp_path, monkeypatch):
+    """The work folder of a run of parts of ten files that was killed at the 36th."""
     monkeypatch.setattr(prepare_module, "PART", 10)
-    read = []
+    original, read = prepare_module.read_positions, []
 
-    def killed_after(count):
-        def reader(path, original=prepare_module.read_skeleton):
-            if len(read) >= count:
-                raise KeyboardInterrupt
-            read.append(path)
-            return original(path)
+    def reader(path):
+        if len(read) == 35:
+            raise KeyboardInterrupt
+        read.append(path)
+        return original(path)
 
-        return reader
-
-    original = prepare_module.read_skeleton
-    monkeypatch.setattr(prepare_module, "read_skeleton", killed_after(35))
-    with pytest.raises(KeyboardInterrupt):
-        prepare(raw, tmp_path / "out", threads=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare_module, "read_positions", reader)
+        patch.setattr(prepare_module, "_BATCH", 1)
+        patch.setattr(prepare_module, "_AHEAD", 0)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(raw, tmp_path / "out", threads=1)
     assert not (tmp_path / "out").exists()
-    monkeypatch.setattr(prepare_module, "read_skeleton", original)
-    outcome = prepare(raw, tmp_path / "out", threads=1)
-    assert outcome.resumed == 30
+    return tmp_path / ".out.work"
+
+
+def assert_goes_on(raw: Path, work: Path, resumed: int) -> None:
+    """The next run takes up `resumed` files, ends with the right result and leaves nothing else."""
+    outcome = prepare(raw, work.parent / "out", threads=1)
+    assert outcome.resumed == resumed
+    assert len(outcome.clips) == 72
+    assert_as_plain_python(outcome.clips, raw)
+    check(work.parent / "out")
+    assert sorted(path.name for path in work.parent.iterdir()) == ["out"]
+
+
+def test_a_killed_run_goes_on(raw, killed):
+    assert_goes_on(raw, killed, 30)
+
+
+def test_a_part_whose_line_was_cut_is_read_again(raw, killed):
+    parts = killed / "parts.jsonl"
+    parts.write_bytes(parts.read_bytes()[:-7])
+    assert_goes_on(raw, killed, 20)
+
+
+def test_a_part_whose_joints_are_missing_is_read_again(raw, killed):
+    parts = map(json.loads, (killed / "parts.jsonl").read_text().splitlines()[1:])
+    rows = sum(np.multiply(part["frames"], part["bodies"]).sum() for part in parts)
+    with open(killed / "joints.npy", "r+b") as file:
+        file.truncate(128 + rows * 300 - 10)
+    assert_goes_on(raw, killed, 20)
+
+
+def test_joints_behind_the_last_whole_part_are_overwritten(raw, killed):
+    with open(killed / "joints.npy", "ab") as file:
+        file.write(b"\xff" * 12345)
+    assert_goes_on(raw, killed, 30)
+
+
+def test_other_files_are_not_taken_up(raw, killed, tmp_path):
+    shutil.copytree(raw, tmp_path / "raw")
+    name = sorted(path.name for path in raw.glob("*.skeleton"))[3]
+    (tmp_path / "raw" / name).write_text((raw / name).read_text() + "\n")
+    outcome = prepare(tmp_path / "raw", tmp_path / "out")
+    assert outcome.resumed == 0
+    assert_as_plain_python(outcome.clips, tmp_path / "raw")
+
+
+@pytest.mark.parametrize("step", ["work.finish", "save", "the move"])
+def test_killed_while_the_dataset_is_written(raw, tmp_path, monkeypatch, step):
+    """All files have been read: nothing is read again, or all is, but nothing half-written looks whole."""
+
+    def killed_now(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if step == "work.finish":
+            patch.setattr(prepare_module.Work, "finish", killed_now)
+        elif step == "save":
+            patch.setattr(prepare_module, "save", killed_now)
+        else:
+            patch.setattr(folder_module.os, "replace", killed_now)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(raw, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    outcome = prepare(raw, tmp_path / "out")
+    assert outcome.resumed == 72
     assert_as_plain_python(outcome.clips, raw)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
@@ -145,7 +220,7 @@ def test_a_full_disk(raw, tmp_path, monkeypatch):
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prepare_module.np, "savez", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DataError, match=r"No space left on device.*\.out\.work, run again"):
         prepare(raw, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -161,6 +236,17 @@ def test_folders_that_cannot_be_used(tmp_path):
     (tmp_path / "S001C001P001R001A001.skeleton").write_text("0\n")
     with pytest.raises(DataError, match=r"no clip can be used; the first: .* no body in any frame"):
         prepare(tmp_path, tmp_path / "out")
+
+
+def test_coordinates_that_overflow_at_the_origin(tmp_path):
+    body = np.full((25, 3), 2, dtype=np.float32)
+    body[1:3, 2] = 2e38, -2e38
+    (tmp_path / "raw").mkdir()
+    for number, frames in ((1, [[(1, body)]]), (2, [[(1, np.ones_like(body))]])):
+        (tmp_path / "raw" / f"S001C001P001R001A{number:03d}.skeleton").write_text(skeleton_text(frames))
+    outcome = prepare(tmp_path / "raw", tmp_path / "out")
+    assert outcome.clips.names.tolist() == ["S001C001P001R001A002"]
+    assert [record.reason for record in outcome.lost] == [TOO_LARGE]
 
 
 def test_check(raw, tmp_path):

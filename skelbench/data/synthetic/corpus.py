@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from skelbench.data import ntu
 from skelbench.data.clips import Clips, DataError
-from skelbench.data.packing import concatenate, offsets_of
-from skelbench.data.skeletons import NTU_25
+from skelbench.data.packing import concatenate
 from skelbench.data.synthetic.motion import ACTIONS, LEFT, RIGHT, Build, Style, joint_positions, perform
 
 CAMERAS = 3
@@ -168,22 +167,14 @@ def synthetic_corpus(clips: int = 720, seed: int = 0) -> Clips:
     parts, names = parts[:clips], names[:clips]
     frames = np.array([part.shape[0] for part in parts], dtype=np.int64)
     bodies = np.array([part.shape[1] for part in parts], dtype=np.int64)
-    setup, camera_, subject, replication, action = np.array([ntu.parse_name(name) for name in names]).T
-    return Clips(
-        joints=concatenate(parts, int((frames * bodies).sum()), 25),
-        offsets=offsets_of(frames, bodies),
-        bodies=bodies,
-        label=action - 1,
-        names=np.array(names, dtype=str),
-        subject=subject,
-        camera=camera_,
-        setup=setup,
-        replication=replication,
-        skeleton=NTU_25,
+    return ntu.clips_by_name(
+        names,
+        concatenate(parts, int((frames * bodies).sum()), 25),
+        frames,
+        bodies,
         class_names=tuple(name for name, *_ in ACTIONS),
         dataset="synthetic",
         length=int(frames.max()),  # not the 300 of NTU: the main job shall run in minutes without any data
-        max_bodies=ntu.MAX_BODIES,
         source=f"synthetic corpus (clips={clips}, seed={seed})",
         synthetic=True,
     )
