@@ -1,4 +1,4 @@
-// Vectors of sixteen floats (AVX-512 F, BW, DQ, VL).
+// Vectors of sixteen floats (AVX-512 F, BW, DQ, VL), for the levels avx512 and amx.
 #pragma once
 #include <immintrin.h>
 
@@ -6,7 +6,7 @@
 
 #include "isa/exp2.h"
 
-namespace skelbench::avx512 {
+namespace skelbench::SKELBENCH_ISA {
 
 struct mask {
     __mmask16 m;
@@ -105,4 +105,4 @@ inline void transpose(f32 (&r)[16]) {
     }
 }
 
-}  // namespace skelbench::avx512
+}  // namespace skelbench::SKELBENCH_ISA

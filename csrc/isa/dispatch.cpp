@@ -2,6 +2,14 @@
 #include <torch/csrc/stable/library.h>
 #include <torch/headeronly/util/Exception.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <atomic>
 #include <string>
 #include <vector>
@@ -10,6 +18,24 @@
 
 namespace skelbench {
 namespace {
+
+#if defined(__x86_64__)
+// Whether the machine multiplies tiles of bfloat16, and Linux lets this process do so: it keeps room for the
+// tiles in a thread's saved state only where that was asked for (Documentation/arch/x86/xstate.rst).
+bool has_tiles() {
+    constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;  // leaf 7, EDX
+    constexpr unsigned kAvx512Bf16 = 1u << 5;                     // leaf 7.1, EAX
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & kAmxBf16) == 0 || (d & kAmxTile) == 0) return false;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || (a & kAvx512Bf16) == 0) return false;
+#if defined(__linux__)
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+    return false;
+#endif
+}
+#endif
 
 // Levels that this machine can run, the plainest first.
 std::vector<const Kernels*> available() {
@@ -20,6 +46,7 @@ std::vector<const Kernels*> available() {
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
             levels.push_back(&avx512_kernels);
+            if (has_tiles()) levels.push_back(&amx_kernels());
         }
     }
 #endif

@@ -102,6 +102,29 @@ Tensor ragged_linear_backward(Tensor grad, Tensor joints, Tensor offsets, Tensor
     return grad_weight;
 }
 
+// The step of SGD with momentum along the gradient that ragged_linear_backward gives, in place.
+void ragged_linear_descend(Tensor weight, Tensor momentum_buffer, Tensor grad, Tensor joints, Tensor offsets,
+                           Tensor frames, Tensor bodies, Tensor start, int64_t length, int64_t max_bodies,
+                           double lr, double momentum, double weight_decay) {
+    check_float(joints, 3, "joints");
+    check_float(grad, 2, "grad");
+    const CheckedClips clips(offsets, frames, bodies, start, length, max_bodies,
+                             joints.size(1) * joints.size(2), joints.size(0));
+    const int64_t units = grad.size(1), count = clips.get().count;
+    STD_TORCH_CHECK(grad.size(0) == count, "grad must have one row per clip");
+    for (const Tensor* t : {&weight, &momentum_buffer}) {
+        check_float(*t, 2, "weight and momentum_buffer");
+        STD_TORCH_CHECK(t->is_contiguous() && t->size(0) == units && t->size(1) == clips.features(),
+                        "weight and momentum_buffer must be contiguous (out, length * max_bodies * J * 3)");
+    }
+    const Tensor x = torch::stable::contiguous(joints), g = torch::stable::contiguous(grad);
+    kernels().ragged.descend(OwnedPlan(clips.get()).get(), x.const_data_ptr<float>(), g.const_data_ptr<float>(),
+                             count, units,
+                             {weight.mutable_data_ptr<float>(), momentum_buffer.mutable_data_ptr<float>(),
+                              static_cast<float>(lr), static_cast<float>(momentum),
+                              static_cast<float>(weight_decay)});
+}
+
 // The clips of a decoder: rows of `columns` numbers, one clip after the other.
 struct Decoded {
     Tensor offsets;
@@ -171,6 +194,10 @@ STABLE_TORCH_LIBRARY_FRAGMENT(skelbench, m) {
         "ragged_linear_backward(Tensor grad, Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, "
         "Tensor start, int length, int max_bodies) -> Tensor");
     m.def(
+        "ragged_linear_descend(Tensor(a!) weight, Tensor(b!) momentum_buffer, Tensor grad, Tensor joints, "
+        "Tensor offsets, Tensor frames, Tensor bodies, Tensor start, int length, int max_bodies, float lr, "
+        "float momentum, float weight_decay) -> ()");
+    m.def(
         "ragged_decode(Tensor hidden, Tensor weight, Tensor bias, Tensor frames, Tensor bodies, Tensor "
         "start, "
         "int length, int max_bodies) -> Tensor");
@@ -182,6 +209,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(skelbench, m) {
 STABLE_TORCH_LIBRARY_IMPL(skelbench, CPU, m) {
     m.impl("ragged_linear", TORCH_BOX(&ragged_linear));
     m.impl("ragged_linear_backward", TORCH_BOX(&ragged_linear_backward));
+    m.impl("ragged_linear_descend", TORCH_BOX(&ragged_linear_descend));
     m.impl("ragged_decode", TORCH_BOX(&ragged_decode));
     m.impl("ragged_decode_backward", TORCH_BOX(&ragged_decode_backward));
 }
