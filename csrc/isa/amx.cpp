@@ -12,7 +12,6 @@ namespace {
 Kernels with_tiles() {
     Kernels table = avx512_kernels;
     table.level = "amx";
-    table.ragged.project = amx::ragged_amx::project;
     table.ragged.outer = amx::ragged_amx::outer;
     table.ragged.descend = amx::ragged_amx::descend;
     return table;

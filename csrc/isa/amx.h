@@ -1,7 +1,7 @@
 // AMX: tiles of bfloat16 numbers, and float32 products made of them.
 //
-// A float32 number is the sum of three bfloat16 ones, to the last bit: each takes the 8 leading bits of what is
-// left. Of the nine products of two such sums, the three that are left out are below 2^-24 of the whole.
+// A float32 number is the sum of three bfloat16 ones, to the last bit: each takes the 8 leading bits of what
+// is left. Of the nine products of two such sums, the three that are left out are below 2^-24 of the whole.
 #pragma once
 #include <immintrin.h>
 
@@ -11,10 +11,10 @@
 
 namespace skelbench::SKELBENCH_ISA {
 
-inline constexpr int kParts = 3;    // bfloat16 numbers that make up a float32 one
-inline constexpr int kSide = 16;    // rows and columns of a tile of sums
-inline constexpr int kStep = 32;    // summands of one tile product
-inline constexpr int kTile = 512;   // bfloat16 numbers in a tile: 16 rows of 16 pairs
+inline constexpr int kParts = 3;   // bfloat16 numbers that make up a float32 one
+inline constexpr int kSide = 16;   // rows and columns of a tile of sums
+inline constexpr int kStep = 32;   // summands of one tile product
+inline constexpr int kTile = 512;  // bfloat16 numbers in a tile: 16 rows of 16 pairs
 
 // Configures this thread's eight tiles for as long as it lives: 16 rows of 64 bytes each.
 class TileScope {
@@ -32,8 +32,9 @@ public:
     TileScope& operator=(const TileScope&) = delete;
 };
 
-// Writes the parts of 32 numbers, `part` words apart: pair j is (low[j], high[j]). A part is rounded to nearest, ties
-// away from zero; the last one needs no rounding. What is infinite, or too large for bfloat16, gives NaN.
+// Writes the parts of 32 numbers, `part` words apart: pair j is (low[j], high[j]). A part is rounded to
+// nearest, ties away from zero; the last one needs no rounding. What is infinite, or too large for bfloat16,
+// gives NaN.
 inline void split(f32 low, f32 high, uint16_t* to, int64_t part) {
     const __m512i half = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
     constexpr int kSelect = 0xca;  // of vpternlog: a ? b : c
@@ -46,9 +47,9 @@ inline void split(f32 low, f32 high, uint16_t* to, int64_t part) {
                                                 _mm512_castsi512_ps(_mm512_and_si512(rounded_l, upper)));
             const __m512 left_h = _mm512_sub_ps(_mm512_castsi512_ps(h),
                                                 _mm512_castsi512_ps(_mm512_and_si512(rounded_h, upper)));
-            _mm512_storeu_si512(to + p * part, _mm512_ternarylogic_epi32(upper, rounded_h,
-                                                                        _mm512_srli_epi32(rounded_l, 16),
-                                                                        kSelect));
+            _mm512_storeu_si512(
+                to + p * part,
+                _mm512_ternarylogic_epi32(upper, rounded_h, _mm512_srli_epi32(rounded_l, 16), kSelect));
             l = _mm512_castps_si512(left_l), h = _mm512_castps_si512(left_h);
         } else {
             _mm512_storeu_si512(to + p * part,
@@ -57,8 +58,8 @@ inline void split(f32 low, f32 high, uint16_t* to, int64_t part) {
     }
 }
 
-// The parts of 16 rows of 32 numbers as kParts tiles whose row j has pair j of every row: low[i] and high[i] are the
-// rows' halves.
+// The parts of 16 rows of 32 numbers as kParts tiles whose row j has pair j of every row: low[i] and high[i]
+// are the rows' halves.
 template <class Low, class High>
 inline void split_transposed(const Low& low, const High& high, uint16_t* to) {
     alignas(64) uint16_t pairs[kParts * kTile];
@@ -75,9 +76,9 @@ inline void split_transposed(const Low& low, const High& high, uint16_t* to) {
     }
 }
 
-// c (R, N) tiles of float32 = the sum over `steps` of A's R tiles times B's N tiles. A step of A or B is kParts
-// tiles, one after the other; `a_next`, `b_next` words lead from one row of tiles to the next. The small
-// products are summed first, so that they are not rounded at the size of the large one.
+// c (R, N) tiles of float32 = the sum over `steps` of A's R tiles times B's N tiles. A step of A or B is
+// kParts tiles, one after the other; `a_next`, `b_next` words lead from one row of tiles to the next. The
+// small products are summed first, so that they are not rounded at the size of the large one.
 template <int R, int N>
 inline void multiply(const uint16_t* a, int64_t a_next, const uint16_t* b, int64_t b_next, int64_t steps,
                      float* c) {

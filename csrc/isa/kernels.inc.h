@@ -5,6 +5,7 @@
 // different flags could be kept by the linker in the version this machine cannot run.
 #include "isa/kernels.h"
 #include "isa/parallel_for.h"
+
 #include "augment/cpu.h"
 #include "contrastive/cpu.h"
 #include "ragged/cpu.h"

@@ -193,7 +193,7 @@ inline void sum(const Plan& plan, const float* x, float* out) {
 namespace skelbench::SKELBENCH_ISA {
 
 inline constexpr skelbench::ragged::Kernels ragged_kernels{ragged_cpu::project<f32>, ragged_cpu::outer<f32>,
-                                                           ragged_cpu::descend<f32>, ragged_cpu::expand<f32>, ragged_cpu::sum,
-                                                           f32::cols * f32::width};
+                                                           ragged_cpu::descend<f32>, ragged_cpu::expand<f32>,
+                                                           ragged_cpu::sum,          f32::cols * f32::width};
 
 }  // namespace skelbench::SKELBENCH_ISA

@@ -63,7 +63,8 @@ public:
             int64_t c = 0;
             for (; c + V::width <= features; c += V::width) {
                 const V now = V::load(w + c);
-                const V speed = step(V::set(d_.momentum), V::load(b + c), V::load(g + c), V::set(d_.decay), now);
+                const V speed =
+                    step(V::set(d_.momentum), V::load(b + c), V::load(g + c), V::set(d_.decay), now);
                 speed.store(b + c);
                 (now - V::set(d_.rate) * speed).store(w + c);
             }

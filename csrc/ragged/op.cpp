@@ -118,11 +118,10 @@ void ragged_linear_descend(Tensor weight, Tensor momentum_buffer, Tensor grad, T
                         "weight and momentum_buffer must be contiguous (out, length * max_bodies * J * 3)");
     }
     const Tensor x = torch::stable::contiguous(joints), g = torch::stable::contiguous(grad);
-    kernels().ragged.descend(OwnedPlan(clips.get()).get(), x.const_data_ptr<float>(), g.const_data_ptr<float>(),
-                             count, units,
-                             {weight.mutable_data_ptr<float>(), momentum_buffer.mutable_data_ptr<float>(),
-                              static_cast<float>(lr), static_cast<float>(momentum),
-                              static_cast<float>(weight_decay)});
+    kernels().ragged.descend(
+        OwnedPlan(clips.get()).get(), x.const_data_ptr<float>(), g.const_data_ptr<float>(), count, units,
+        {weight.mutable_data_ptr<float>(), momentum_buffer.mutable_data_ptr<float>(), static_cast<float>(lr),
+         static_cast<float>(momentum), static_cast<float>(weight_decay)});
 }
 
 // The clips of a decoder: rows of `columns` numbers, one clip after the other.
