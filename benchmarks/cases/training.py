@@ -85,15 +85,16 @@ def contender(kind: type[Ours] | type[Released], x: Inputs) -> Contender:
             step.learn(step.compute(index, *views))
 
     def check() -> None:
-        """One step on the same weights and draws, dropout off, against the same step in float64."""
+        """One step on the same weights, momentum and draws, dropout off, against the same step in float64."""
         index, views = torch.arange(x.batch), draw(x.batch, torch.Generator().manual_seed(1), per_clip=False)
         step.eval()
         exact = _exact(step, x, index, *views)
         loss = step.learn(step.compute(index, *views))
         expect_close(loss.detach(), exact[0], 1e-5, "loss of a step")
-        # The optimiser's first buffer is the gradient and the decay; later ones are decays of it.
         weight = step.encoder.first.weight
-        expect_close(step.optimiser.state[weight]["momentum_buffer"], exact[1], 1e-3, "first layer's momentum")
+        expect_close(
+            step.optimiser.state[weight]["momentum_buffer"], exact[1], 1e-3, "first layer's momentum"
+        )
         expect_close(weight.detach(), exact[2], 1e-6, "first layer's weight after a step")
         step.train()
 
@@ -101,11 +102,13 @@ def contender(kind: type[Ours] | type[Released], x: Inputs) -> Contender:
 
 
 def _exact(step: Step, x: Inputs, index: Tensor, shear: Tensor, reverse: Tensor) -> tuple[Tensor, ...]:
-    """Loss of a first step, and the first layer's momentum and weight after it, in float64 by padded torch."""
+    """Loss of a step, and the first layer's momentum and weight after it, in float64 by padded torch."""
     device = x.labels.device
     index, shear, reverse = index.to(device), shear.to(device), reverse.to(device)
     wide = Step(released.PaddedConMLP(SHAPE), ours=False).double().eval().to(device)
     wide.load_state_dict(step.state_dict())
+    kept = {**wide.optimiser.state_dict(), "state": step.optimiser.state_dict()["state"]}
+    wide.optimiser.load_state_dict(kept)
     rows = pad(some(x.data, index)).view(len(index), LENGTH, -1).double()
     turned = rows.flip(1) if bool(reverse[0]) else rows
     sheared = (rows.view(len(rows), -1, 3) @ shear[0].double()).flatten(1)

@@ -109,7 +109,7 @@ def ragged_linear(clips: RaggedClips, weight: Tensor, bias: Tensor) -> Tensor:
 
 def ragged_linear_weight_gradient(clips: RaggedClips, grad: Tensor) -> Tensor:
     """The gradient of `ragged_linear`'s weight (out, clips.features), where `grad` (B, out) is that of its output."""
-    return torch.ops.skelbench.ragged_linear_backward(  # type: ignore[no-any-return]
+    return torch.ops.skelbench.ragged_linear_backward(
         grad,
         clips.joints,
         clips.offsets,
@@ -162,7 +162,7 @@ def ragged_linear_descend(
 
 
 def can_descend(clips: RaggedClips) -> bool:
-    """Whether `ragged_linear_descend` takes this batch: float32 clips without a gradient, on the CPU, extension built."""
+    """Whether `ragged_linear_descend` takes this batch: float32 without a gradient, on the CPU, extension built."""
     return clips.joints.device.type == "cpu" and _compiled(clips, clips.joints)
 
 

@@ -55,7 +55,12 @@ class FactoredSGD(torch.optim.SGD):
         if len(factors) == 1 and weight.grad is None:
             (group,) = self.param_groups
             ragged.ragged_linear_descend(
-                *factors[0], weight, self._buffer(weight), group["lr"], group["momentum"], group["weight_decay"]
+                *factors[0],
+                weight,
+                self._buffer(weight),
+                group["lr"],
+                group["momentum"],
+                group["weight_decay"],
             )
             return
         for clips, grad in factors:

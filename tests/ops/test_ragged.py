@@ -200,8 +200,12 @@ def test_descent_is_sgd_along_the_padded_gradient(
 def test_descent_explains_what_does_not_fit() -> None:
     clips = make_clips(4, dtype=torch.float32)
     weight, buffer, grad = torch.zeros(6, 270), torch.zeros(6, 270), torch.zeros(4, 6)
-    for wrong in ((grad[:3], weight, buffer), (grad, weight[:, :-1], buffer), (grad, weight, buffer.double())):
-        with pytest.raises(RuntimeError, match="must (have|be)"):
+    for wrong in (
+        (grad[:3], weight, buffer),
+        (grad, weight[:, :-1], buffer),
+        (grad, weight, buffer.double()),
+    ):
+        with pytest.raises(RuntimeError, match=r"must (have|be)"):
             ragged_linear_descend(clips, *wrong, 0.1, 0.9, 0.0)
     clips.bodies[2] = 3
     with pytest.raises(RuntimeError, match="clip 2 has bodies = 3"):
