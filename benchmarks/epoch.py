@@ -1,8 +1,8 @@
 """How long the report's training takes here: `python -m benchmarks.epoch [--clips N] [--epochs E]`.
 
 Trains ConMLP with SupCon as `python -m skelbench` does (same loop, optimiser and batches of 512) on clips of random
-numbers with NTU-like lengths, and prints the seconds of the median epoch and of the report's 5000 epochs. The default is the
-37,646 training clips of NTU-60's X-View split, 1.1 GB of joints.
+numbers with NTU-like lengths, and prints the seconds of the median epoch and of the report's 5000 epochs. The default
+is the 37,646 training clips of NTU-60's X-View split, 1.1 GB of joints.
 """
 
 from __future__ import annotations
