@@ -14,9 +14,11 @@ from skelbench.losses import SupConLoss
 from skelbench.models.conmlp import ConMLP, InputShape, ProjectionHead
 from skelbench.ops.augment import draw
 from skelbench.ops.ragged import RaggedClips, pad
+from skelbench.training.descent import FactoredSGD
 
 SHAPE = InputShape(LENGTH, BODIES, JOINTS, CLASSES)
 TEMPERATURE = 0.07
+RATE, MOMENTUM, DECAY = 1e-3, 0.9, 5e-4
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,15 @@ class Inputs:
 
 
 class Step(nn.Module):
-    """Encoder, head and optimiser; `fused` is all that the optimisers differ in."""
+    """Encoder, head and optimiser: that of `skelbench.training`, or torch's as the released code calls it."""
 
-    def __init__(self, encoder: ConMLP, fused: bool) -> None:
+    def __init__(self, encoder: ConMLP, ours: bool) -> None:
         super().__init__()
         self.encoder, self.head = encoder, ProjectionHead(encoder.width)
-        self.optimiser = torch.optim.SGD(
-            self.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4, fused=fused or None
+        self.optimiser = (
+            FactoredSGD(self, RATE, MOMENTUM, DECAY)
+            if ours
+            else torch.optim.SGD(self.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
         )
 
     def learn(self, loss: Tensor) -> Tensor:
@@ -46,7 +50,7 @@ class Step(nn.Module):
 
 class Ours(Step):
     def __init__(self, x: Inputs) -> None:
-        super().__init__(ConMLP(SHAPE), fused=True)
+        super().__init__(ConMLP(SHAPE), ours=True)
         self.x, self.loss = x, SupConLoss(TEMPERATURE)
 
     def compute(self, index: Tensor, shear: Tensor, reverse: Tensor) -> Tensor:
@@ -59,7 +63,7 @@ class Ours(Step):
 
 class Released(Step):
     def __init__(self, x: Inputs) -> None:
-        super().__init__(released.PaddedConMLP(SHAPE), fused=False)
+        super().__init__(released.PaddedConMLP(SHAPE), ours=False)
         self.x = x
         self.rows = pad(x.data).view(len(x.data), LENGTH, -1).cpu().numpy()
 
@@ -81,35 +85,37 @@ def contender(kind: type[Ours] | type[Released], x: Inputs) -> Contender:
             step.learn(step.compute(index, *views))
 
     def check() -> None:
-        """One step on the same weights and draws, dropout off, against the same step in float64."""
+        """One step on the same weights, momentum and draws, dropout off, against the same step in float64."""
         index, views = torch.arange(x.batch), draw(x.batch, torch.Generator().manual_seed(1), per_clip=False)
         step.eval()
-        loss = step.compute(index, *views)
-        step.zero_grad()
-        loss.backward()
         exact = _exact(step, x, index, *views)
+        loss = step.learn(step.compute(index, *views))
         expect_close(loss.detach(), exact[0], 1e-5, "loss of a step")
-        assert step.encoder.first.weight.grad is not None
-        expect_close(step.encoder.first.weight.grad, exact[1], 1e-3, "first layer's gradient of a step")
+        weight = step.encoder.first.weight
+        expect_close(
+            step.optimiser.state[weight]["momentum_buffer"], exact[1], 1e-3, "first layer's momentum"
+        )
+        expect_close(weight.detach(), exact[2], 1e-6, "first layer's weight after a step")
         step.train()
 
     return Contender(run, check, packages=("torch", "numpy"))
 
 
-def _exact(step: Step, x: Inputs, index: Tensor, shear: Tensor, reverse: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss and first layer's gradient in float64 by padded torch."""
+def _exact(step: Step, x: Inputs, index: Tensor, shear: Tensor, reverse: Tensor) -> tuple[Tensor, ...]:
+    """Loss of a step, and the first layer's momentum and weight after it, in float64 by padded torch."""
     device = x.labels.device
     index, shear, reverse = index.to(device), shear.to(device), reverse.to(device)
-    wide = Step(released.PaddedConMLP(SHAPE), fused=False).double().eval().to(device)
+    wide = Step(released.PaddedConMLP(SHAPE), ours=False).double().eval().to(device)
     wide.load_state_dict(step.state_dict())
+    kept = {**wide.optimiser.state_dict(), "state": step.optimiser.state_dict()["state"]}
+    wide.optimiser.load_state_dict(kept)
     rows = pad(some(x.data, index)).view(len(index), LENGTH, -1).double()
     turned = rows.flip(1) if bool(reverse[0]) else rows
     sheared = (rows.view(len(rows), -1, 3) @ shear[0].double()).flatten(1)
     embeddings = wide.head(wide.encoder(torch.cat([sheared, turned.flatten(1)])))
-    loss = released.loss(embeddings, x.labels[index].repeat(2), TEMPERATURE)
-    loss.backward()
-    assert wide.encoder.first.weight.grad is not None
-    return loss.detach(), wide.encoder.first.weight.grad
+    loss = wide.learn(released.loss(embeddings, x.labels[index].repeat(2), TEMPERATURE))
+    weight = wide.encoder.first.weight
+    return loss.detach(), wide.optimiser.state[weight]["momentum_buffer"], weight.detach()
 
 
 def make(device: str, batch: int, clips: int, steps: int = 1) -> Problem:

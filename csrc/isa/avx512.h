@@ -1,4 +1,4 @@
-// Vectors of sixteen floats (AVX-512 F, BW, DQ, VL).
+// Vectors of sixteen floats (AVX-512 F, BW, DQ, VL), for the levels avx512 and amx.
 #pragma once
 #include <immintrin.h>
 

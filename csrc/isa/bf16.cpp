@@ -1,6 +1,5 @@
-// The contrastive kernels of the levels avx512_bf16 and amx_bf16, whose other ops are those of avx512:
-// compiled with their own flags, see CMakeLists.txt. AMX is used by intrinsics alone, so one unit serves
-// both.
+// The contrastive kernels for bfloat16 inputs of the levels avx512_bf16 and amx. Compiled with their own
+// flags, see CMakeLists.txt; AMX is used by intrinsics alone, so one unit serves both.
 #define SKELBENCH_ISA bf16
 #include "isa/avx512.h"
 

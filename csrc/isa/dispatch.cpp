@@ -2,16 +2,19 @@
 #include <torch/csrc/stable/library.h>
 #include <torch/headeronly/util/Exception.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <atomic>
 #include <string>
 #include <vector>
 
 #include "isa/kernels.h"
-
-#if defined(__x86_64__) && defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
 namespace skelbench {
 namespace {
@@ -25,12 +28,17 @@ Kernels with_bf16(const char* level, const contrastive::Entry<float>& products) 
     return table;
 }
 
-// Linux lets a process use AMX's tile registers only when it has asked for them.
-bool may_use_amx() {
+// Whether the machine multiplies tiles of bfloat16, and Linux lets this process do so: it keeps room for the
+// tiles in a thread's saved state only where that was asked for (Documentation/arch/x86/xstate.rst).
+bool has_tiles() {
+    constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;  // leaf 7, EDX
+    constexpr unsigned kAvx512Bf16 = 1u << 5;                     // leaf 7.1, EAX
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & kAmxBf16) == 0 || (d & kAmxTile) == 0) return false;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || (a & kAvx512Bf16) == 0) return false;
 #if defined(__linux__)
-    constexpr long kArchReqXcompPerm = 0x1023, kXfeatureXtiledata = 18;
-    return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
-           syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata) == 0;
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
     return false;
 #endif
@@ -47,10 +55,9 @@ std::vector<const Kernels*> find_levels() {
             levels.push_back(&avx512_kernels);
             if (__builtin_cpu_supports("avx512bf16")) {
                 static const Kernels dot = with_bf16("avx512_bf16", contrastive::avx512_bf16_kernels);
-                static const Kernels tiles = with_bf16("amx_bf16", contrastive::amx_bf16_kernels);
                 levels.push_back(&dot);
-                if (may_use_amx()) levels.push_back(&tiles);
             }
+            if (has_tiles()) levels.push_back(&amx_kernels());
         }
     }
 #endif

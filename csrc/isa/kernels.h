@@ -8,7 +8,7 @@
 namespace skelbench {
 
 struct Kernels {
-    const char* level;  // "scalar", "avx2", "avx512", "avx512_bf16", "amx_bf16"
+    const char* level;  // "scalar", "avx2", "avx512", "avx512_bf16", "amx"
     contrastive::Kernels contrastive;
     ragged::Kernels ragged;
     augment::Kernels augment;
@@ -19,6 +19,7 @@ struct Kernels {
 extern const Kernels scalar_kernels;
 extern const Kernels avx2_kernels;
 extern const Kernels avx512_kernels;
+const Kernels& amx_kernels();
 
 // The table in force: the best level of this machine, unless isa_use has chosen another.
 const Kernels& kernels();

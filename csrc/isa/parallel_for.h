@@ -1,4 +1,4 @@
-// parallel_ranges for a lambda, in the namespace of the ISA level.
+// Threads for the kernels of one ISA level.
 #pragma once
 #include "isa/parallel.h"
 

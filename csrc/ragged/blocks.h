@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "isa/buffer.h"
+#include "isa/parallel_for.h"
 #include "ragged/kernels.h"
 
 namespace skelbench::SKELBENCH_ISA::ragged_cpu {

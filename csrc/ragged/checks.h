@@ -55,4 +55,77 @@ struct HeldClips {
     }
 };
 
+// ragged_linear's arguments, apart from the clips: contiguous, with float32 checked.
+struct Linear {
+    Tensor joints, weight, bias;
+    int64_t columns, units;
+
+    Linear(const Tensor& x, const Tensor& w, const Tensor& b, int64_t length, int64_t max_bodies) {
+        check_float(x, 3, "joints");
+        check_float(w, 2, "weight");
+        check_float(b, 1, "bias");
+        columns = x.size(1) * x.size(2);
+        units = w.size(0);
+        STD_TORCH_CHECK(w.size(1) == length * max_bodies * columns && b.size(0) == units,
+                        "weight must be (out, length * max_bodies * J * 3), bias (out,)");
+        joints = torch::stable::contiguous(x);
+        weight = torch::stable::contiguous(w);
+        bias = torch::stable::contiguous(b);
+    }
+};
+
+// What the gradient of its weight is made of.
+struct LinearGradient {
+    Tensor joints, grad;
+    int64_t columns, units;
+
+    LinearGradient(const Tensor& x, const Tensor& g, int64_t count) {
+        check_float(x, 3, "joints");
+        check_float(g, 2, "grad");
+        STD_TORCH_CHECK(g.size(0) == count, "grad must have one row per clip");
+        columns = x.size(1) * x.size(2);
+        units = g.size(1);
+        joints = torch::stable::contiguous(x);
+        grad = torch::stable::contiguous(g);
+    }
+};
+
+// ragged_decode's arguments, apart from the clips.
+struct Decoder {
+    Tensor hidden, weight, bias;
+    int64_t columns, units;
+
+    Decoder(const Tensor& h, const Tensor& w, const Tensor& b, int64_t count, int64_t length,
+            int64_t max_bodies) {
+        columns = columns_of(w, length, max_bodies);
+        units = w.size(1);
+        check_float(h, 2, "hidden");
+        check_float(b, 1, "bias");
+        STD_TORCH_CHECK(h.size(0) == count && h.size(1) == units && b.size(0) == w.size(0),
+                        "hidden must be (clips, H), weight (features, H), bias (features,)");
+        hidden = torch::stable::contiguous(h);
+        weight = torch::stable::contiguous(w);
+        bias = torch::stable::contiguous(b);
+    }
+};
+
+// What its gradients are made of; how many rows `grad` must have, its caller knows.
+struct DecoderGradient {
+    Tensor grad, hidden, weight;
+    int64_t columns, units;
+
+    DecoderGradient(const Tensor& g, const Tensor& h, const Tensor& w, int64_t count, int64_t length,
+                    int64_t max_bodies) {
+        columns = columns_of(w, length, max_bodies);
+        units = w.size(1);
+        check_float(g, 2, "grad");
+        check_float(h, 2, "hidden");
+        STD_TORCH_CHECK(h.size(0) == count && h.size(1) == units && g.size(1) == columns,
+                        "grad must be (rows, J * 3), hidden (clips, H), weight (features, H)");
+        grad = torch::stable::contiguous(g);
+        hidden = torch::stable::contiguous(h);
+        weight = torch::stable::contiguous(w);
+    }
+};
+
 }  // namespace skelbench::ragged

@@ -4,6 +4,7 @@
 
 #include "isa/buffer.h"
 #include "ragged/blocks.h"
+#include "ragged/finish.h"
 #include "ragged/kernels.h"
 #include "ragged/panel.h"
 #include "ragged/tile.h"
@@ -60,17 +61,19 @@ inline void add_outer(const float* rows, int64_t stride, const int32_t* clip, in
     });
 }
 
-template <class V>
-void outer(const Plan& plan, const float* x, const float* g, int64_t clips, const Weight<float>& w) {
+// The weight gradient, block by block; `Finish` takes each.
+template <class V, class Finish>
+void sum_outer(const Plan& plan, const float* x, const float* g, int64_t clips, int64_t units,
+               const typename Finish::Argument& argument) {
     constexpr int64_t lanes = V::cols * V::width;
-    const int64_t chunks = ceil_div(w.units, lanes), step = plan.columns * lanes;
+    const int64_t chunks = ceil_div(units, lanes), step = plan.columns * lanes;
     Buffer<float> packed(chunks * clips * lanes);  // (chunk, clip, lanes): neighbours in a chunk lie together
     parallel_for(clips, 64, [&](int64_t begin, int64_t end) {
         for (int64_t clip = begin; clip < end; ++clip)
             for (int64_t chunk = 0; chunk < chunks; ++chunk) {
                 float* to = packed.get() + (chunk * clips + clip) * lanes;
-                const int64_t n = min64(lanes, w.units - chunk * lanes);
-                std::memcpy(to, g + clip * w.units + chunk * lanes, n * sizeof(float));
+                const int64_t n = min64(lanes, units - chunk * lanes);
+                std::memcpy(to, g + clip * units + chunk * lanes, n * sizeof(float));
                 for (int64_t i = n; i < lanes; ++i) to[i] = 0;
             }
     });
@@ -79,6 +82,7 @@ void outer(const Plan& plan, const float* x, const float* g, int64_t clips, cons
         Buffer<float> panels(chunks * slots * step);
         Gathered rows(plan.columns);
         Groups groups(plan);
+        Finish finish(plan, argument);
         for (int64_t block = block_begin; block < block_end; ++block) {
             groups.select(block);
             std::memset(panels.get(), 0, chunks * slots * step * sizeof(float));
@@ -92,10 +96,21 @@ void outer(const Plan& plan, const float* x, const float* g, int64_t clips, cons
                     }
                 });
             for (int64_t chunk = 0; chunk < chunks; ++chunk)
-                write_panel<V>(w, first_feature(plan, block), features_in(plan, block), chunk * lanes,
-                               panels.get() + chunk * slots * step);
+                finish.panel(first_feature(plan, block), features_in(plan, block), chunk * lanes,
+                             panels.get() + chunk * slots * step);
         }
     });
+}
+
+template <class V>
+void outer(const Plan& plan, const float* x, const float* g, int64_t clips, const Weight<float>& w) {
+    sum_outer<V, Store<V>>(plan, x, g, clips, w.units, w);
+}
+
+template <class V>
+void descend(const Plan& plan, const float* x, const float* g, int64_t clips, int64_t units,
+             const Descent& descent) {
+    sum_outer<V, Descend<V>>(plan, x, g, clips, units, {descent, units});
 }
 
 // rows (M, stride) = bias + hidden of M clips * panel (units, stride).
@@ -178,7 +193,7 @@ inline void sum(const Plan& plan, const float* x, float* out) {
 namespace skelbench::SKELBENCH_ISA {
 
 inline constexpr skelbench::ragged::Kernels ragged_kernels{ragged_cpu::project<f32>, ragged_cpu::outer<f32>,
-                                                           ragged_cpu::expand<f32>, ragged_cpu::sum,
-                                                           f32::cols * f32::width};
+                                                           ragged_cpu::descend<f32>, ragged_cpu::expand<f32>,
+                                                           ragged_cpu::sum,          f32::cols * f32::width};
 
 }  // namespace skelbench::SKELBENCH_ISA

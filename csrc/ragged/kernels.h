@@ -40,6 +40,13 @@ struct Weight {
     int64_t feature_stride, unit_stride;  // one of them is 1
 };
 
+// A step of stochastic gradient descent with momentum (Sutskever et al. 2013, as torch.optim.SGD has it):
+// with the gradient g of a weight w, b = momentum * b + g + decay * w, then w -= rate * b.
+struct Descent {
+    float *weight, *buffer;  // (units, features)
+    float rate, momentum, decay;
+};
+
 struct Kernels {
     // out[clip] += sum over the clip's rows of x[row] * W[its features]; out (clips, ceil(units / lanes) *
     // lanes).
@@ -47,6 +54,9 @@ struct Kernels {
     // W[features] = sum over clips of outer(x[row], g[clip]); zero where no clip has the frame. g (clips,
     // units).
     void (*outer)(const Plan&, const float* x, const float* g, int64_t clips, const Weight<float>&);
+    // The descent of a linear layer's weight along the gradient that `outer` gives, which is not stored.
+    void (*descend)(const Plan&, const float* x, const float* g, int64_t clips, int64_t units,
+                    const Descent&);
     // y[row] = bias[its features] + W[its features] * hidden[clip]; hidden (clips, units).
     void (*expand)(const Plan&, const float* hidden, const Weight<const float>&, const float* bias, float* y);
     // out[features] = sum over clips of x[row].

@@ -65,41 +65,48 @@ Tensor new_matrix(const Tensor& like, int64_t rows, int64_t columns) {
 
 Tensor ragged_linear(Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, Tensor start, Tensor weight,
                      Tensor bias, int64_t length, int64_t max_bodies) {
-    check_float(joints, 3, "joints");
-    check_float(weight, 2, "weight");
-    check_float(bias, 1, "bias");
-    const CheckedClips clips(offsets, frames, bodies, start, length, max_bodies,
-                             joints.size(1) * joints.size(2), joints.size(0));
-    const int64_t units = weight.size(0), count = clips.get().count, features = clips.features();
-    STD_TORCH_CHECK(weight.size(1) == features && bias.size(0) == units,
-                    "weight must be (out, length * max_bodies * J * 3), bias (out,)");
-    const Tensor x = torch::stable::contiguous(joints), w = torch::stable::contiguous(weight),
-                 b = torch::stable::contiguous(bias);
+    const Linear a(joints, weight, bias, length, max_bodies);
+    const CheckedClips clips(offsets, frames, bodies, start, length, max_bodies, a.columns, joints.size(0));
+    const int64_t count = clips.get().count;
     const Kernels& table = kernels().ragged;
-    const int64_t stride = (units + table.lanes - 1) / table.lanes * table.lanes;
+    const int64_t stride = (a.units + table.lanes - 1) / table.lanes * table.lanes;
     Tensor sums = torch::stable::new_empty(joints, {count, stride});
     float* to = sums.mutable_data_ptr<float>();
     std::vector<float> row(stride, 0.0f);
-    std::copy_n(b.const_data_ptr<float>(), units, row.begin());
+    std::copy_n(a.bias.const_data_ptr<float>(), a.units, row.begin());
     for (int64_t c = 0; c < count; ++c) std::copy(row.begin(), row.end(), to + c * stride);
-    table.project(OwnedPlan(clips.get()).get(), x.const_data_ptr<float>(),
-                  {w.const_data_ptr<float>(), units, 1, features}, to);
-    return stride == units ? sums : torch::stable::contiguous(torch::stable::narrow(sums, 1, 0, units));
+    table.project(OwnedPlan(clips.get()).get(), a.joints.const_data_ptr<float>(),
+                  {a.weight.const_data_ptr<float>(), a.units, 1, clips.features()}, to);
+    return stride == a.units ? sums : torch::stable::contiguous(torch::stable::narrow(sums, 1, 0, a.units));
 }
 
 Tensor ragged_linear_backward(Tensor grad, Tensor joints, Tensor offsets, Tensor frames, Tensor bodies,
                               Tensor start, int64_t length, int64_t max_bodies) {
-    check_float(joints, 3, "joints");
-    check_float(grad, 2, "grad");
-    const CheckedClips clips(offsets, frames, bodies, start, length, max_bodies,
-                             joints.size(1) * joints.size(2), joints.size(0));
-    const int64_t units = grad.size(1), count = clips.get().count, features = clips.features();
-    STD_TORCH_CHECK(grad.size(0) == count, "grad must have one row per clip");
-    const Tensor x = torch::stable::contiguous(joints), g = torch::stable::contiguous(grad);
-    Tensor grad_weight = new_matrix(joints, units, features);
-    kernels().ragged.outer(OwnedPlan(clips.get()).get(), x.const_data_ptr<float>(), g.const_data_ptr<float>(),
-                           count, {grad_weight.mutable_data_ptr<float>(), units, 1, features});
+    const LinearGradient a(joints, grad, frames.size(0));
+    const CheckedClips clips(offsets, frames, bodies, start, length, max_bodies, a.columns, joints.size(0));
+    Tensor grad_weight = new_matrix(joints, a.units, clips.features());
+    kernels().ragged.outer(OwnedPlan(clips.get()).get(), a.joints.const_data_ptr<float>(),
+                           a.grad.const_data_ptr<float>(), clips.get().count,
+                           {grad_weight.mutable_data_ptr<float>(), a.units, 1, clips.features()});
     return grad_weight;
+}
+
+// The step of SGD with momentum along the gradient that ragged_linear_backward gives, in place.
+void ragged_linear_descend(Tensor weight, Tensor momentum_buffer, Tensor grad, Tensor joints, Tensor offsets,
+                           Tensor frames, Tensor bodies, Tensor start, int64_t length, int64_t max_bodies,
+                           double lr, double momentum, double weight_decay) {
+    const LinearGradient a(joints, grad, frames.size(0));
+    const CheckedClips clips(offsets, frames, bodies, start, length, max_bodies, a.columns, joints.size(0));
+    for (const Tensor* t : {&weight, &momentum_buffer}) {
+        check_float(*t, 2, "weight and momentum_buffer");
+        STD_TORCH_CHECK(t->is_contiguous() && t->size(0) == a.units && t->size(1) == clips.features(),
+                        "weight and momentum_buffer must be contiguous (out, length * max_bodies * J * 3)");
+    }
+    kernels().ragged.descend(
+        OwnedPlan(clips.get()).get(), a.joints.const_data_ptr<float>(), a.grad.const_data_ptr<float>(),
+        clips.get().count, a.units,
+        {weight.mutable_data_ptr<float>(), momentum_buffer.mutable_data_ptr<float>(), static_cast<float>(lr),
+         static_cast<float>(momentum), static_cast<float>(weight_decay)});
 }
 
 // The clips of a decoder: rows of `columns` numbers, one clip after the other.
@@ -117,48 +124,36 @@ struct Decoded {
 
 Tensor ragged_decode(Tensor hidden, Tensor weight, Tensor bias, Tensor frames, Tensor bodies, Tensor start,
                      int64_t length, int64_t max_bodies) {
-    const int64_t columns = columns_of(weight, length, max_bodies), units = weight.size(1);
-    check_float(hidden, 2, "hidden");
-    check_float(bias, 1, "bias");
-    const Decoded d(frames, bodies, start, length, max_bodies, columns, consecutive(frames, bodies));
-    STD_TORCH_CHECK(
-        hidden.size(0) == d.clips.get().count && hidden.size(1) == units && bias.size(0) == weight.size(0),
-        "hidden must be (clips, H), weight (features, H), bias (features,)");
-    const Tensor h = torch::stable::contiguous(hidden), w = torch::stable::contiguous(weight),
-                 b = torch::stable::contiguous(bias);
-    Tensor out = new_matrix(hidden, d.rows, columns);
-    kernels().ragged.expand(OwnedPlan(d.clips.get()).get(), h.const_data_ptr<float>(),
-                            {w.const_data_ptr<float>(), units, units, 1}, b.const_data_ptr<float>(),
-                            out.mutable_data_ptr<float>());
+    const Decoder a(hidden, weight, bias, frames.size(0), length, max_bodies);
+    const Decoded d(frames, bodies, start, length, max_bodies, a.columns, consecutive(frames, bodies));
+    Tensor out = new_matrix(hidden, d.rows, a.columns);
+    kernels().ragged.expand(OwnedPlan(d.clips.get()).get(), a.hidden.const_data_ptr<float>(),
+                            {a.weight.const_data_ptr<float>(), a.units, a.units, 1},
+                            a.bias.const_data_ptr<float>(), out.mutable_data_ptr<float>());
     return out;
 }
 
 std::tuple<Tensor, Tensor, Tensor> ragged_decode_backward(Tensor grad, Tensor hidden, Tensor weight,
                                                           Tensor frames, Tensor bodies, Tensor start,
                                                           int64_t length, int64_t max_bodies) {
-    const int64_t columns = columns_of(weight, length, max_bodies), units = weight.size(1);
-    check_float(grad, 2, "grad");
-    check_float(hidden, 2, "hidden");
-    const Decoded d(frames, bodies, start, length, max_bodies, columns, consecutive(frames, bodies));
-    const int64_t count = d.clips.get().count;
-    STD_TORCH_CHECK(hidden.size(0) == count && hidden.size(1) == units && grad.size(0) == d.rows &&
-                        grad.size(1) == columns,
-                    "grad must be (rows, J * 3), hidden (clips, H), weight (features, H)");
-    const Tensor g = torch::stable::contiguous(grad), h = torch::stable::contiguous(hidden),
-                 w = torch::stable::contiguous(weight);
+    const DecoderGradient a(grad, hidden, weight, frames.size(0), length, max_bodies);
+    const Decoded d(frames, bodies, start, length, max_bodies, a.columns, consecutive(frames, bodies));
+    STD_TORCH_CHECK(grad.size(0) == d.rows, "grad must have ", d.rows, " rows, not ", grad.size(0));
+    const int64_t count = d.clips.get().count, units = a.units;
+    const float* rows = a.grad.const_data_ptr<float>();
     const OwnedPlan plan(d.clips.get());
     const Kernels& table = kernels().ragged;
     const int64_t stride = (units + table.lanes - 1) / table.lanes * table.lanes;
     Tensor sums = torch::stable::new_zeros(hidden, {count, stride});
-    table.project(plan.get(), g.const_data_ptr<float>(), {w.const_data_ptr<float>(), units, units, 1},
+    table.project(plan.get(), rows, {a.weight.const_data_ptr<float>(), units, units, 1},
                   sums.mutable_data_ptr<float>());
     Tensor grad_hidden =
         stride == units ? sums : torch::stable::contiguous(torch::stable::narrow(sums, 1, 0, units));
     Tensor grad_weight = new_matrix(hidden, weight.size(0), units);
-    table.outer(plan.get(), g.const_data_ptr<float>(), h.const_data_ptr<float>(), count,
+    table.outer(plan.get(), rows, a.hidden.const_data_ptr<float>(), count,
                 {grad_weight.mutable_data_ptr<float>(), units, units, 1});
     Tensor grad_bias = torch::stable::new_empty(hidden, {weight.size(0)});
-    table.sum(plan.get(), g.const_data_ptr<float>(), grad_bias.mutable_data_ptr<float>());
+    table.sum(plan.get(), rows, grad_bias.mutable_data_ptr<float>());
     return {grad_hidden, grad_weight, grad_bias};
 }
 
@@ -171,6 +166,10 @@ STABLE_TORCH_LIBRARY_FRAGMENT(skelbench, m) {
         "ragged_linear_backward(Tensor grad, Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, "
         "Tensor start, int length, int max_bodies) -> Tensor");
     m.def(
+        "ragged_linear_descend(Tensor(a!) weight, Tensor(b!) momentum_buffer, Tensor grad, Tensor joints, "
+        "Tensor offsets, Tensor frames, Tensor bodies, Tensor start, int length, int max_bodies, float lr, "
+        "float momentum, float weight_decay) -> ()");
+    m.def(
         "ragged_decode(Tensor hidden, Tensor weight, Tensor bias, Tensor frames, Tensor bodies, Tensor "
         "start, "
         "int length, int max_bodies) -> Tensor");
@@ -182,6 +181,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(skelbench, m) {
 STABLE_TORCH_LIBRARY_IMPL(skelbench, CPU, m) {
     m.impl("ragged_linear", TORCH_BOX(&ragged_linear));
     m.impl("ragged_linear_backward", TORCH_BOX(&ragged_linear_backward));
+    m.impl("ragged_linear_descend", TORCH_BOX(&ragged_linear_descend));
     m.impl("ragged_decode", TORCH_BOX(&ragged_decode));
     m.impl("ragged_decode_backward", TORCH_BOX(&ragged_decode_backward));
 }

@@ -25,42 +25,32 @@ Tensor bytes(const Tensor& like, int64_t count) {
 
 Tensor ragged_linear(Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, Tensor start, Tensor weight,
                      Tensor bias, int64_t length, int64_t max_bodies) {
-    check_float(joints, 3, "joints");
-    check_float(weight, 2, "weight");
-    check_float(bias, 1, "bias");
     check_device(joints, {&offsets, &frames, &bodies, &start, &weight, &bias});
     const torch::stable::accelerator::DeviceGuard guard(joints.get_device_index());
-    const HeldClips held(offsets, frames, bodies, start, length, max_bodies, joints.size(1) * joints.size(2));
-    const int64_t units = weight.size(0), features = held.clips.features();
-    STD_TORCH_CHECK(weight.size(1) == features && bias.size(0) == units,
-                    "weight must be (out, length * max_bodies * J * 3), bias (out,)");
-    const Tensor x = torch::stable::contiguous(joints), w = torch::stable::contiguous(weight),
-                 b = torch::stable::contiguous(bias);
-    Tensor out = torch::stable::new_empty(x, {held.clips.count, units}),
-           scratch = bytes(x, project_scratch_bytes(held.clips, units));
-    check_launch(
-        project_cuda({held.clips, x.size(0), current_stream(x.get_device_index())}, x.const_data_ptr<float>(),
-                     {w.const_data_ptr<float>(), units, 1, features}, b.const_data_ptr<float>(),
-                     scratch.mutable_data_ptr(), out.mutable_data_ptr<float>()),
-        "ragged_linear");
+    const Linear a(joints, weight, bias, length, max_bodies);
+    const HeldClips held(offsets, frames, bodies, start, length, max_bodies, a.columns);
+    const CudaBatch batch{held.clips, a.joints.size(0), current_stream(joints.get_device_index())};
+    Tensor out = torch::stable::new_empty(joints, {held.clips.count, a.units}),
+           scratch = bytes(joints, project_scratch_bytes(held.clips, a.units));
+    check_launch(project_cuda(batch, a.joints.const_data_ptr<float>(),
+                              {a.weight.const_data_ptr<float>(), a.units, 1, held.clips.features()},
+                              a.bias.const_data_ptr<float>(), scratch.mutable_data_ptr(),
+                              out.mutable_data_ptr<float>()),
+                 "ragged_linear");
     return out;
 }
 
 Tensor ragged_linear_backward(Tensor grad, Tensor joints, Tensor offsets, Tensor frames, Tensor bodies,
                               Tensor start, int64_t length, int64_t max_bodies) {
-    check_float(joints, 3, "joints");
-    check_float(grad, 2, "grad");
     check_device(joints, {&offsets, &frames, &bodies, &start, &grad});
     const torch::stable::accelerator::DeviceGuard guard(joints.get_device_index());
-    const HeldClips held(offsets, frames, bodies, start, length, max_bodies, joints.size(1) * joints.size(2));
-    const int64_t units = grad.size(1), features = held.clips.features();
-    STD_TORCH_CHECK(grad.size(0) == held.clips.count, "grad must have one row per clip");
-    const Tensor x = torch::stable::contiguous(joints), g = torch::stable::contiguous(grad);
-    Tensor grad_weight = torch::stable::new_empty(x, {units, features});
-    check_launch(
-        outer_cuda({held.clips, x.size(0), current_stream(x.get_device_index())}, x.const_data_ptr<float>(),
-                   g.const_data_ptr<float>(), {grad_weight.mutable_data_ptr<float>(), units, 1, features}),
-        "ragged_linear_backward");
+    const LinearGradient a(joints, grad, frames.size(0));
+    const HeldClips held(offsets, frames, bodies, start, length, max_bodies, a.columns);
+    const CudaBatch batch{held.clips, a.joints.size(0), current_stream(joints.get_device_index())};
+    Tensor grad_weight = torch::stable::new_empty(joints, {a.units, held.clips.features()});
+    check_launch(outer_cuda(batch, a.joints.const_data_ptr<float>(), a.grad.const_data_ptr<float>(),
+                            {grad_weight.mutable_data_ptr<float>(), a.units, 1, held.clips.features()}),
+                 "ragged_linear_backward");
     return grad_weight;
 }
 
@@ -86,48 +76,37 @@ struct Decoded {
 
 Tensor ragged_decode(Tensor hidden, Tensor weight, Tensor bias, Tensor frames, Tensor bodies, Tensor start,
                      int64_t length, int64_t max_bodies) {
-    const int64_t columns = columns_of(weight, length, max_bodies), units = weight.size(1);
-    check_float(hidden, 2, "hidden");
-    check_float(bias, 1, "bias");
     check_device(hidden, {&weight, &bias, &frames, &bodies, &start});
     const torch::stable::accelerator::DeviceGuard guard(hidden.get_device_index());
-    STD_TORCH_CHECK(
-        hidden.size(0) == frames.size(0) && hidden.size(1) == units && bias.size(0) == weight.size(0),
-        "hidden must be (clips, H), weight (features, H), bias (features,)");
-    const Tensor h = torch::stable::contiguous(hidden), w = torch::stable::contiguous(weight),
-                 b = torch::stable::contiguous(bias);
-    const Decoded d(frames, bodies, start, length, max_bodies, columns, true);
-    Tensor out = torch::stable::new_empty(h, {d.found.total, columns});
-    check_launch(expand_cuda({d.held.clips, d.found.total, current_stream(h.get_device_index())},
-                             h.const_data_ptr<float>(), {w.const_data_ptr<float>(), units, units, 1},
-                             b.const_data_ptr<float>(), out.mutable_data_ptr<float>()),
-                 "ragged_decode");
+    const Decoder a(hidden, weight, bias, frames.size(0), length, max_bodies);
+    const Decoded d(frames, bodies, start, length, max_bodies, a.columns, true);
+    Tensor out = torch::stable::new_empty(hidden, {d.found.total, a.columns});
+    check_launch(
+        expand_cuda({d.held.clips, d.found.total, current_stream(hidden.get_device_index())},
+                    a.hidden.const_data_ptr<float>(), {a.weight.const_data_ptr<float>(), a.units, a.units, 1},
+                    a.bias.const_data_ptr<float>(), out.mutable_data_ptr<float>()),
+        "ragged_decode");
     return out;
 }
 
 std::tuple<Tensor, Tensor, Tensor> ragged_decode_backward(Tensor grad, Tensor hidden, Tensor weight,
                                                           Tensor frames, Tensor bodies, Tensor start,
                                                           int64_t length, int64_t max_bodies) {
-    const int64_t columns = columns_of(weight, length, max_bodies), units = weight.size(1);
-    check_float(grad, 2, "grad");
-    check_float(hidden, 2, "hidden");
     check_device(grad, {&hidden, &weight, &frames, &bodies, &start});
     const torch::stable::accelerator::DeviceGuard guard(grad.get_device_index());
-    STD_TORCH_CHECK(hidden.size(0) == frames.size(0) && hidden.size(1) == units && grad.size(1) == columns,
-                    "grad must be (rows, J * 3), hidden (clips, H), weight (features, H)");
-    const Tensor g = torch::stable::contiguous(grad), h = torch::stable::contiguous(hidden),
-                 w = torch::stable::contiguous(weight);
-    const Decoded d(frames, bodies, start, length, max_bodies, columns, false);
-    const CudaBatch batch{d.held.clips, g.size(0), current_stream(g.get_device_index())};
-    Tensor grad_hidden = torch::stable::new_empty(h, {h.size(0), units}),
-           grad_weight = torch::stable::new_empty(h, {w.size(0), units}),
-           grad_bias = torch::stable::new_empty(h, {w.size(0)}),
-           scratch = bytes(h, project_scratch_bytes(batch.clips, units));
-    const float* rows = g.const_data_ptr<float>();
-    check_launch(project_cuda(batch, rows, {w.const_data_ptr<float>(), units, units, 1}, nullptr,
+    const DecoderGradient a(grad, hidden, weight, frames.size(0), length, max_bodies);
+    const Decoded d(frames, bodies, start, length, max_bodies, a.columns, false);
+    const CudaBatch batch{d.held.clips, grad.size(0), current_stream(grad.get_device_index())};
+    const int64_t units = a.units;
+    Tensor grad_hidden = torch::stable::new_empty(hidden, {hidden.size(0), units}),
+           grad_weight = torch::stable::new_empty(hidden, {weight.size(0), units}),
+           grad_bias = torch::stable::new_empty(hidden, {weight.size(0)}),
+           scratch = bytes(hidden, project_scratch_bytes(batch.clips, units));
+    const float* rows = a.grad.const_data_ptr<float>();
+    check_launch(project_cuda(batch, rows, {a.weight.const_data_ptr<float>(), units, units, 1}, nullptr,
                               scratch.mutable_data_ptr(), grad_hidden.mutable_data_ptr<float>()),
                  "ragged_decode_backward");
-    check_launch(outer_cuda(batch, rows, h.const_data_ptr<float>(),
+    check_launch(outer_cuda(batch, rows, a.hidden.const_data_ptr<float>(),
                             {grad_weight.mutable_data_ptr<float>(), units, units, 1}),
                  "ragged_decode_backward");
     check_launch(sum_cuda(batch, rows, grad_bias.mutable_data_ptr<float>()), "ragged_decode_backward");

@@ -37,9 +37,19 @@ class InputShape:
 class RaggedInput(nn.Linear):
     """A linear layer over padded rows that never multiplies the padding."""
 
+    #: Where an optimiser sets a list, backward adds (clips, gradient of the output) to it, the factors of the weight's
+    #: gradient, and forms no gradient of the weight (`skelbench.training.descent`).
+    factors: list[tuple[RaggedClips, Tensor]] | None = None
+
     def forward(self, clips: RaggedClips) -> Tensor:  # type: ignore[override]
         """(B clips) -> (B, out_features)."""
-        return ragged.ragged_linear(clips, self.weight, self.bias)
+        kept = self.factors
+        learns = torch.is_grad_enabled() and self.weight.requires_grad and self.bias.requires_grad
+        if kept is None or not learns or not ragged.can_descend(clips):
+            return ragged.ragged_linear(clips, self.weight, self.bias)
+        output = ragged.ragged_linear(clips, self.weight.detach(), self.bias)
+        output.register_hook(lambda grad: kept.append((clips, grad)))
+        return output
 
 
 class ConMLP(nn.Module):

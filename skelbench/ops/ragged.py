@@ -107,6 +107,65 @@ def ragged_linear(clips: RaggedClips, weight: Tensor, bias: Tensor) -> Tensor:
     )
 
 
+def ragged_linear_weight_gradient(clips: RaggedClips, grad: Tensor) -> Tensor:
+    """The gradient of `ragged_linear`'s weight (out, clips.features), where `grad` (B, out) is that of its output."""
+    return torch.ops.skelbench.ragged_linear_backward(
+        grad,
+        clips.joints,
+        clips.offsets,
+        clips.frames,
+        clips.bodies,
+        clips.start,
+        clips.length,
+        clips.max_bodies,
+    )
+
+
+def ragged_linear_descend(
+    clips: RaggedClips,
+    grad: Tensor,
+    weight: Tensor,
+    momentum_buffer: Tensor,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+) -> None:
+    """A step of SGD on `ragged_linear`'s weight, in place, which never stores the weight's gradient g.
+
+    momentum_buffer = momentum * momentum_buffer + g + weight_decay * weight; weight -= lr * momentum_buffer (as
+    torch.optim.SGD; a buffer of zeros is that of a first step).
+
+    Args:
+        clips: B clips, `can_descend(clips)`.
+        grad: float32 (B, out), the gradient of the layer's output.
+        weight, momentum_buffer: float32 (out, clips.features), contiguous.
+        lr, momentum, weight_decay: the step's constants.
+
+    Raises:
+        RuntimeError: shapes or dtypes that do not fit, or a clip outside its packed or padded row (named).
+    """
+    torch.ops.skelbench.ragged_linear_descend(
+        weight,
+        momentum_buffer,
+        grad,
+        clips.joints,
+        clips.offsets,
+        clips.frames,
+        clips.bodies,
+        clips.start,
+        clips.length,
+        clips.max_bodies,
+        lr,
+        momentum,
+        weight_decay,
+    )
+
+
+def can_descend(clips: RaggedClips) -> bool:
+    """Whether `ragged_linear_descend` takes this batch: float32 without a gradient, on the CPU, extension built."""
+    return clips.joints.device.type == "cpu" and _compiled(clips, clips.joints)
+
+
 def ragged_decode(hidden: Tensor, weight: Tensor, bias: Tensor, clips: RaggedClips) -> Tensor:
     """Exactly `linear(hidden, weight, bias)`, computed only at the frames and bodies that the clips have.
 
@@ -254,6 +313,10 @@ def _linear_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return None, None, None, None, None, grad_weight, grad_bias, None, None
 
 
+def _descend_fake(*arguments: Any) -> None:
+    return None
+
+
 def _decode_fake(
     hidden: Tensor,
     weight: Tensor,
@@ -310,6 +373,7 @@ if _library.built:
     register_flop_formula(torch.ops.skelbench.ragged_linear)(_linear_flops)
     torch.library.register_fake("skelbench::ragged_linear")(_linear_fake)
     torch.library.register_fake("skelbench::ragged_linear_backward")(_linear_backward_fake)
+    torch.library.register_fake("skelbench::ragged_linear_descend")(_descend_fake)
     torch.library.register_fake("skelbench::ragged_decode")(_decode_fake)
     torch.library.register_fake("skelbench::ragged_decode_backward")(_decode_backward_fake)
     torch.library.register_autograd("skelbench::ragged_linear", _linear_backward, setup_context=_linear_setup)

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from skelbench.models.conmlp import Decoder, InputShape, ProjectionHead
 from skelbench.ops.augment import draw
 from skelbench.ops.ragged import RaggedClips, packed_rows
 from skelbench.training.checkpoint import LoopState
+from skelbench.training.descent import FactoredSGD
 from skelbench.training.probe import linear_probe, ridge_accuracy
 from skelbench.training.sampling import Sampler
 from skelbench.training.settings import Settings
@@ -91,13 +93,7 @@ def train_encoder(
     torch.manual_seed(task.seed)  # weights and dropout
     generator = task.generator()  # batches, shears and reversals
     model = _Model(objective, task.shape)
-    optimiser = torch.optim.SGD(
-        model.parameters(),
-        lr=settings.lr,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        fused=True,  # one pass over the 11.5 M weights of the first layer instead of four
-    )
+    optimiser = _sgd(model, settings, fabric)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.epochs, settings.lr * LAST_LR)
     wrapped, wrapped_optimiser = fabric.setup(model, optimiser)
     contrast = objective.loss(**objective.loss_options) if objective.loss else nn.CrossEntropyLoss()
@@ -141,6 +137,15 @@ def train_encoder(
         task.on_epoch(state.history[-1])
         task.watch(epoch, model.encoder)
     return _Trained(model, sampler, state.history, state.curve)
+
+
+def _sgd(model: nn.Module, settings: Settings, fabric: Fabric) -> torch.optim.SGD:
+    """SGD with momentum. A gradient scaler wants every gradient in its place, before the step."""
+    if getattr(fabric.strategy.precision, "scaler", None) is None:
+        return FactoredSGD(model, settings.lr, settings.momentum, settings.weight_decay)
+    return torch.optim.SGD(
+        model.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay, fused=True
+    )
 
 
 def _diverged(loss: str, epoch: int, settings: Settings) -> TrainingError:

@@ -11,7 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from skelbench import ops, reference
-from skelbench.ops.ragged import RaggedClips, packed_rows, pad, ragged_decode, ragged_linear
+from skelbench.ops.ragged import (
+    RaggedClips,
+    packed_rows,
+    pad,
+    ragged_decode,
+    ragged_linear,
+    ragged_linear_descend,
+)
 
 LEVELS = ops.isa_levels() if ops.built else []
 needs_extension = pytest.mark.skipif(not ops.built, reason="the extension is not built")
@@ -166,6 +173,46 @@ def test_decode_op_is_exact(
 
 
 @needs_extension
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("batch", "length", "max_bodies", "joints", "width"), SHAPES)
+def test_descent_is_sgd_along_the_padded_gradient(
+    level: str, batch: int, length: int, max_bodies: int, joints: int, width: int
+) -> None:
+    clips = make_clips(batch, length, max_bodies, joints, dtype=torch.float32)
+    g = torch.Generator().manual_seed(5)
+    weight, buffer = (torch.randn(width, clips.features, generator=g) for _ in range(2))
+    grad = torch.randn(batch, width, generator=g)
+
+    def eager(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        product = grad.to(dtype).t() @ reference.pad(clips).to(dtype)
+        moved = 0.9 * buffer.to(dtype) + (product + 0.01 * weight.to(dtype))
+        return moved, weight.to(dtype) - 0.1 * moved
+
+    truth, padded = eager(torch.float64), eager(torch.float32)
+    with ops.use_isa(level):
+        ragged_linear_descend(clips, grad, weight, buffer, 0.1, 0.9, 0.01)
+    for x, e, t in zip((buffer, weight), padded, truth, strict=True):
+        rounding = torch.finfo(torch.float32).eps * t.abs().max()
+        assert (x.double() - t).abs().max() <= 2 * (e.double() - t).abs().max() + rounding
+
+
+@needs_extension
+def test_descent_explains_what_does_not_fit() -> None:
+    clips = make_clips(4, dtype=torch.float32)
+    weight, buffer, grad = torch.zeros(6, 270), torch.zeros(6, 270), torch.zeros(4, 6)
+    for wrong in (
+        (grad[:3], weight, buffer),
+        (grad, weight[:, :-1], buffer),
+        (grad, weight, buffer.double()),
+    ):
+        with pytest.raises(RuntimeError, match=r"must (have|be)"):
+            ragged_linear_descend(clips, *wrong, 0.1, 0.9, 0.0)
+    clips.bodies[2] = 3
+    with pytest.raises(RuntimeError, match="clip 2 has bodies = 3"):
+        ragged_linear_descend(clips, grad, weight, buffer, 0.1, 0.9, 0.0)
+
+
+@needs_extension
 def test_rows_outside_the_batch_are_not_read() -> None:
     clips = make_clips(6, dtype=torch.float32)
     weight, bias = torch.randn(8, clips.features), torch.randn(8)
@@ -206,7 +253,9 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
                 decoder,
                 torch.randn(clips.features, generator=torch.Generator().manual_seed(0)),
             )
-            results.append((linear[0], linear[1], *decode))
+            moved, buffer = weight.clone(), torch.zeros_like(weight)
+            ragged_linear_descend(clips, torch.ones(60, 150), moved, buffer, 0.1, 0.9, 0.01)
+            results.append((linear[0], linear[1], *decode, moved, buffer))
     finally:
         torch.set_num_threads(threads)
     for other in results[1:]:
@@ -221,6 +270,10 @@ def test_opcheck(device: str) -> None:
     bias = torch.randn(12, requires_grad=True, device=device)
     where = (clips.offsets, clips.frames, clips.bodies, clips.start)
     torch.library.opcheck(torch.ops.skelbench.ragged_linear, (clips.joints, *where, weight, bias, 9, 2))
+    if device == "cpu":
+        moved, buffer, grad = weight.detach().clone(), torch.zeros_like(weight), torch.randn(5, 12)
+        descent = (moved, buffer, grad, clips.joints, *where, 9, 2, 0.1, 0.9, 0.0)
+        torch.library.opcheck(torch.ops.skelbench.ragged_linear_descend, descent)
     hidden = torch.randn(5, 12, requires_grad=True, device=device)
     decoder = torch.randn(clips.features, 12, requires_grad=True, device=device)
     offset = torch.randn(clips.features, requires_grad=True, device=device)
