@@ -25,15 +25,18 @@ RANGES = {"lr": (1e-3, 0.3), "temperature": (0.01, 1.0), "k1": (1.0, 1e5), "k2":
 """Searched on a logarithmic scale. The report's TCL: tau 0.1, k1 5000, k2 1."""
 NAMES = {"lr": "rate", "temperature": "tau", "k1": "k1", "k2": "k2"}
 LOOKS = 5  #: how often a trial is compared with others while it trains
-HELD_OUT = 0.25  #: of the training subjects (or clips) validate
+HELD_OUT = 0.25  #: of the training cameras, set-ups, subjects or clips validate
+ACROSS = {"xview": ("camera", 2), "xset": ("setup", 2)}
+"""What a protocol tests across, and how many must be known for one to be held out; else it is people."""
 
 
 @dataclass(frozen=True)
 class Tune:
     """Search rate, tau, k1 and k2 of a variant with Optuna, with a budget of trials.
 
-    Trials train on a part of the protocol's training clips and are scored on the rest of them, other people where the
-    data know them; test clips are never looked at. Trials that lag are pruned. A study lies in --out and goes on where
+    Trials train on a part of the protocol's training clips and are scored on the rest of them, in the way that the
+    protocol tests: another camera for xview, another set-up for xset, else other people, where the data know them;
+    test clips are never looked at. Trials that lag are pruned. A study lies in --out and goes on where
     it was stopped; several commands, or --jobs, may work on it together. Examples:
 
       python -m skelbench.tune conmlp-tcl xview --data nw_ucla.npz --trials 40 --out runs/tune-tcl
@@ -79,25 +82,27 @@ def searched(variant: Variant) -> tuple[str, ...]:
 
 
 def held_out(
-    clips: Clips, train: NDArray[np.int64], seed: int
+    clips: Clips, protocol: str, train: NDArray[np.int64], seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
     """Clips to fit, clips to validate on, and the rule in words; both parts lie within `train`.
 
-    Whole subjects are held out where at least three are known, else clips at random.
+    What the protocol tests across is held out, so that what is chosen serves there: a camera (xview) or a set-up (xset)
+    where two or more train, else whole subjects where at least three are known, else clips at random.
     """
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    people = np.unique(clips.subject[train])
-    if len(people) >= 3 and people.min() > 0:
-        chosen = np.sort(rng.permutation(people)[: max(1, round(HELD_OUT * len(people)))])
-        mask = np.isin(clips.subject[train], chosen)
-        rule = f"{len(chosen)} of the {len(people)} training subjects ({', '.join(map(str, chosen))})"
-    else:
-        mask = np.zeros(len(train), dtype=bool)
-        mask[rng.permutation(len(train))[: max(1, round(HELD_OUT * len(train)))]] = True
-        rule = f"{HELD_OUT:.0%} of the training clips, drawn at random"
-    return train[~mask], train[mask], rule
+    for what, least in (*filter(None, [ACROSS.get(protocol)]), ("subject", 3)):
+        owner = getattr(clips, what)[train]
+        known = np.unique(owner)
+        if len(known) >= least and known.min() > 0:
+            chosen = np.sort(rng.permutation(known)[: max(1, round(HELD_OUT * len(known)))])
+            rule = f"{len(chosen)} of the {len(known)} training {what}s ({', '.join(map(str, chosen))})"
+            mask = np.isin(owner, chosen)
+            return train[~mask], train[mask], rule
+    mask = np.zeros(len(train), dtype=bool)
+    mask[rng.permutation(len(train))[: max(1, round(HELD_OUT * len(train)))]] = True
+    return train[~mask], train[mask], f"{HELD_OUT:.0%} of the training clips, drawn at random"
 
 
 class Study:
@@ -125,7 +130,9 @@ class Study:
             torch.set_num_threads(options.threads)
         self.fabric = runner.make_fabric(config)
         self.clips, self.split = _data(config)
-        self.fit, self.validation, self.rule = held_out(self.clips, self.split.train, options.seed)
+        self.fit, self.validation, self.rule = held_out(
+            self.clips, self.split.protocol, self.split.train, options.seed
+        )
         self.dataset = PackedDataset(self.clips, self.fabric.device)
         self.study = self._open()
 

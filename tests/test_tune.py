@@ -42,9 +42,21 @@ def test_trials_train_and_validate_within_the_training_clips(data, tmp_path):
     assert set(task.test.tolist()) == validation
 
 
+def test_another_camera_validates_for_xview():
+    clips = make_clips()
+    cameras = np.unique(clips.camera)
+    assert len(cameras) >= 2
+    fit, validation, rule = tune.held_out(clips, "xview", np.arange(40), seed=0)
+    assert sorted([*fit, *validation]) == list(range(40))
+    assert not set(clips.camera[fit]) & set(clips.camera[validation])
+    assert rule.startswith(f"1 of the {len(cameras)} training cameras")
+    one = replace(clips, camera=np.ones(48, dtype=np.int64))
+    assert "training subjects" in tune.held_out(one, "xview", np.arange(40), seed=0)[2]
+
+
 def test_other_people_validate():
     clips = make_clips()
-    fit, validation, rule = tune.held_out(clips, np.arange(40), seed=0)
+    fit, validation, rule = tune.held_out(clips, "xsub", np.arange(40), seed=0)
     assert sorted([*fit, *validation]) == list(range(40))
     assert not set(clips.subject[fit]) & set(clips.subject[validation])
     assert rule.startswith("1 of the 4 training subjects")
@@ -52,7 +64,7 @@ def test_other_people_validate():
 
 def test_without_subjects_clips_are_drawn():
     clips = replace(make_clips(), subject=np.zeros(48, dtype=np.int64))
-    fit, validation, rule = tune.held_out(clips, np.arange(40), seed=0)
+    fit, validation, rule = tune.held_out(clips, "xsub", np.arange(40), seed=0)
     assert (len(fit), len(validation)) == (30, 10)
     assert "drawn at random" in rule
 
