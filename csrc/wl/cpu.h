@@ -5,6 +5,9 @@
 // node of kLanes graphs, and its neighbours lie at addresses that all lanes share. Few graphs (a batch of
 // arbitrary graphs is one, of many components): threads share out the nodes, and a depth is finished before
 // the next begins.
+#include <cstring>
+#include <utility>
+
 #include "wl/hash.h"
 #include "wl/kernels.h"
 
@@ -22,6 +25,37 @@ constexpr int64_t kLanes = 2;
 #endif
 typedef uint64_t Words __attribute__((vector_size(kLanes * sizeof(uint64_t)), aligned(sizeof(uint64_t))));
 
+// One stage of a transposition: rows i and i + S swap the words whose column differs from the row's side in
+// S.
+template <int S, size_t... C>
+inline void swap_sides(Words (&rows)[kLanes], std::index_sequence<C...>) {
+    constexpr Words kLow = {(C & S ? C - S + kLanes : C)...}, kHigh = {(C & S ? C + kLanes : C + S)...};
+#pragma GCC unroll 8
+    for (int64_t i = 0; i < kLanes; ++i) {
+        if (i & S) continue;
+        const Words low = rows[i], high = rows[i + S];
+        rows[i] = __builtin_shuffle(low, high, kLow);
+        rows[i + S] = __builtin_shuffle(low, high, kHigh);
+    }
+}
+
+// A square of words, rows to columns.
+inline void transpose(Words (&rows)[kLanes]) {
+    constexpr std::make_index_sequence<kLanes> columns;
+    swap_sides<1>(rows, columns);
+    if constexpr (kLanes > 2) swap_sides<2>(rows, columns);
+    if constexpr (kLanes > 4) swap_sides<4>(rows, columns);
+}
+
+inline Words load(const void* from) {
+    Words words;
+    std::memcpy(&words, from, sizeof(words));
+    return words;
+}
+inline void store(Words words, void* to) {
+    std::memcpy(to, &words, sizeof(words));
+}
+
 // Graphs first .. first + count, count <= kLanes; scratch holds two layers. Lanes without a graph repeat the
 // last one and are not written.
 inline void block(const Problem& p, int64_t first, int64_t count, Words* scratch) {
@@ -31,14 +65,34 @@ inline void block(const Problem& p, int64_t first, int64_t count, Words* scratch
         labels[lane] = p.labels + (first + (lane < count ? lane : count - 1)) * layer;
     }
     Words *now = scratch, *next = scratch + layer;
-    for (int64_t v = 0; v < p.nodes; ++v) {
+    // Nodes in squares; the last square overlaps the one before it and does the same again.
+    const bool squares = p.nodes >= kLanes;
+    for (int64_t v = 0; squares && v < p.nodes; v += kLanes) {
+        v = v + kLanes <= p.nodes ? v : p.nodes - kLanes;
+        Words square[kLanes];
+#pragma GCC unroll 8
+        for (int64_t lane = 0; lane < kLanes; ++lane) square[lane] = load(labels[lane] + v);
+        transpose(square);
+#pragma GCC unroll 8
+        for (int64_t i = 0; i < kLanes; ++i) now[v + i] = wl::leaf<Words>(square[i], p.mask);
+    }
+    for (int64_t v = 0; !squares && v < p.nodes; ++v) {
         Words label;
         for (int64_t lane = 0; lane < kLanes; ++lane) label[lane] = static_cast<uint64_t>(labels[lane][v]);
         now[v] = wl::leaf<Words>(label, p.mask);
     }
     for (int64_t depth = 0;; ++depth) {
-        for (int64_t lane = 0; lane < count; ++lane) {
-            int64_t* to = p.tokens + (first + lane) * graph + depth * layer;
+        int64_t* const tokens = p.tokens + first * graph + depth * layer;
+        for (int64_t v = 0; squares && v < p.nodes; v += kLanes) {
+            v = v + kLanes <= p.nodes ? v : p.nodes - kLanes;
+            Words square[kLanes];
+#pragma GCC unroll 8
+            for (int64_t i = 0; i < kLanes; ++i) square[i] = now[v + i];
+            transpose(square);
+            for (int64_t lane = 0; lane < count; ++lane) store(square[lane], tokens + lane * graph + v);
+        }
+        for (int64_t lane = 0; !squares && lane < count; ++lane) {
+            int64_t* to = tokens + lane * graph;
             const uint64_t* from = reinterpret_cast<const uint64_t*>(now) + lane;
             for (int64_t v = 0; v < p.nodes; ++v) to[v] = static_cast<int64_t>(from[v * kLanes]);
         }
