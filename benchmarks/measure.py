@@ -112,13 +112,30 @@ def paired_ratio(
 
 
 def peak_extra_bytes(setup: str, call: str) -> int:
-    """Growth of a fresh process's peak resident memory during `call`, after `setup` (both Python source)."""
-    program = (
-        f"import json, resource\n{setup}\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        f"{call}\n"
-        "print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))"
+    """Growth of a fresh process's resident memory at its peak during `call`, after `setup` (both Python source).
+
+    What `setup` freed is given back to the system first, and its peak is forgotten: Linux only.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK.format(setup=setup, call=call)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB on Linux
-    return int(json.loads(done.stdout.splitlines()[-1])) * unit
+    return int(json.loads(done.stdout.splitlines()[-1])) * 1024
+
+
+PEAK = """
+import ctypes, gc
+from pathlib import Path
+def kib(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+{setup}
+gc.collect()
+ctypes.CDLL(None).malloc_trim(0)
+Path("/proc/self/clear_refs").write_text("5")
+before = kib("VmRSS")
+{call}
+print(kib("VmHWM") - before)
+"""
