@@ -104,10 +104,18 @@ def test_special_batches_are_exact(level, case):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("spread", [1.0, 0.05])
-def test_half_precision_is_exact(dtype, spread):
+@pytest.mark.parametrize("level", LEVELS)
+def test_half_precision_is_exact(dtype, spread, level):
     z, labels = sample(200, 64, 8, torch.float64)
     centres = F.normalize(torch.eye(64, dtype=torch.float64)[labels], dim=1)
-    check_square(F.normalize(centres + spread * z, dim=1).to(dtype), labels, temperature=0.1, k1=10.0)
+    check_square(F.normalize(centres + spread * z, dim=1).to(dtype), labels, level, temperature=0.1, k1=10.0)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (2, 16), (3, 100), (127, 256), (1000, 1), (1025, 128)])
+def test_half_precision_of_any_size_is_exact(level, n, d):
+    z, labels = sample(n, d, 9, torch.float64)
+    check_square(z.to(torch.bfloat16), labels, level, temperature=0.1)
 
 
 @settings(max_examples=60, deadline=None)
