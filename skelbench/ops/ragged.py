@@ -47,6 +47,11 @@ class RaggedClips:
         """Length of the padded row: length * max_bodies * J * 3 (45,000 for NTU)."""
         return self.length * self.max_bodies * self.joints.shape[1] * self.joints.shape[2]
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What the ops take: joints, offsets, frames, bodies, start."""
+        return self.joints, self.offsets, self.frames, self.bodies, self.start
+
     def __len__(self) -> int:
         """Number of clips B."""
         return int(self.offsets.shape[0])
@@ -95,11 +100,7 @@ def ragged_linear(clips: RaggedClips, weight: Tensor, bias: Tensor) -> Tensor:
         check(clips)
         return reference.ragged_linear(clips, weight, bias)
     return torch.ops.skelbench.ragged_linear(
-        clips.joints,
-        clips.offsets,
-        clips.frames,
-        clips.bodies,
-        clips.start,
+        *clips.tensors,
         weight,
         bias,
         clips.length,
@@ -111,11 +112,7 @@ def ragged_linear_weight_gradient(clips: RaggedClips, grad: Tensor) -> Tensor:
     """The gradient of `ragged_linear`'s weight (out, clips.features), where `grad` (B, out) is that of its output."""
     return torch.ops.skelbench.ragged_linear_backward(
         grad,
-        clips.joints,
-        clips.offsets,
-        clips.frames,
-        clips.bodies,
-        clips.start,
+        *clips.tensors,
         clips.length,
         clips.max_bodies,
     )
@@ -148,11 +145,7 @@ def ragged_linear_descend(
         weight,
         momentum_buffer,
         grad,
-        clips.joints,
-        clips.offsets,
-        clips.frames,
-        clips.bodies,
-        clips.start,
+        *clips.tensors,
         clips.length,
         clips.max_bodies,
         lr,
