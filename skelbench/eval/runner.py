@@ -88,7 +88,8 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
             results.save(path)
             checkpoint.discard()
             progress.score(score)
-    shutil.rmtree(folder / "embeddings", ignore_errors=True)  # large, and made again from the same clips
+    if config.cache is None:  # a folder that was named is the user's
+        shutil.rmtree(folder / "embeddings", ignore_errors=True)
     report.write(results, folder / "report.md")
     html.write(folder)
     progress.end(results, folder)

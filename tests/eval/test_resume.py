@@ -110,6 +110,14 @@ def test_a_killed_graph_row_goes_on_to_the_same_bits(tmp_path):
     assert not (out / "embeddings").exists()
 
 
+def test_a_cache_that_was_named_is_kept(tmp_path):
+    data, out = tmp_path / "tiny", tmp_path / "out"
+    skelbench.data.save(make_clips(clips=48), data)
+    rows = dict(variants=("graph2vec-gru",), sequence_epochs=1, windows=2, batch_size=16)
+    run(config(data, out, cache=out / "embeddings", **rows))
+    assert list((out / "embeddings").iterdir())
+
+
 def test_finished_runs_are_kept_and_seeds_are_added(data, tmp_path):
     begun = config(data, tmp_path / "out", variants=("majority",))
     first = run(begun)
