@@ -19,9 +19,11 @@ from skelbench.data.clips import Clips
 from skelbench.data.skeletons import NTU_25
 from skelbench.losses import SupConLoss
 from skelbench.models.conmlp import ConMLP
+from skelbench.training.dataset import PackedDataset
 from skelbench.training.encoder import Objective, train_encoder
+from skelbench.training.log import EpochLog
 from skelbench.training.settings import Settings
-from skelbench.training.task import EpochLog, PackedDataset, Task
+from skelbench.training.task import Task
 
 REPORT = Settings()
 TRAINING_CLIPS = 37_646  #: of NTU-60, X-View

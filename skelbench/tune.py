@@ -112,7 +112,7 @@ class Study:
         import torch
 
         from skelbench.eval import runner
-        from skelbench.training.task import PackedDataset
+        from skelbench.training.dataset import PackedDataset
         from skelbench.variants import choose
 
         self.options = options
@@ -219,7 +219,8 @@ class Study:
         """Validation top-1 of the linear probe after training with what the trial suggests."""
         import optuna
 
-        from skelbench.training.task import TrainingError, top1
+        from skelbench.training.log import TrainingError
+        from skelbench.training.task import top1
 
         chosen: dict[str, Any] = {
             name: trial.suggest_float(name, *RANGES[name], log=True) for name in searched(self.variant)

@@ -97,7 +97,7 @@ def augmented(clips: Clips, index: int, seed: int) -> list[NDArray[np.float32]]:
     import torch
 
     from skelbench.ops.augment import augment, draw
-    from skelbench.training.task import PackedDataset
+    from skelbench.training.dataset import PackedDataset
 
     data = PackedDataset(clips, torch.device("cpu"))
     shear, reverse = draw(1, torch.Generator().manual_seed(seed))

@@ -113,7 +113,7 @@ def test_a_trial_that_cannot_train_is_pruned_with_its_reason(data, tmp_path):
     study = tune.Study(options(data, tmp_path))
     trial = study.study.ask()
     with pytest.MonkeyPatch.context() as patch:
-        from skelbench.training.task import TrainingError
+        from skelbench.training.log import TrainingError
 
         def fail(self, task):
             raise TrainingError("the loss is nan in epoch 1")

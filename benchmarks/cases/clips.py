@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from skelbench.ops.augment import augment
-from skelbench.ops.ragged import RaggedClips
+from skelbench.ops.clips import RaggedClips
 
 LENGTH, BODIES, JOINTS, CLASSES = 300, 2, 25, 60
 

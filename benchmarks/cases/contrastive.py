@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.cases.case import Case, Contender, Problem, Unavailable, expect_close
-from skelbench import ops, reference
+from skelbench import ops
+from skelbench.ops import reference
 
 D, CLASSES = 128, 60
 CHUNK = 1024  # anchors of the float64 check that are computed at once
@@ -38,7 +39,7 @@ class Inputs:
 
     @cached_property
     def exact_gradient(self) -> Tensor:
-        """By skelbench.reference in float64, a chunk of anchors at a time."""
+        """By skelbench.ops.reference in float64, a chunk of anchors at a time."""
         leaf = self.z.double().requires_grad_()
         for begin in range(0, len(leaf), CHUNK):
             part = slice(begin, min(begin + CHUNK, len(leaf)))

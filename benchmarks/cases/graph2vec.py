@@ -13,11 +13,11 @@ import torch
 from benchmarks.cases.case import Case, Contender, Problem, expect
 from benchmarks.cases.graphs import EDGES, ITERATIONS, NODES, zipf_labels
 from benchmarks.peers import gensim_feed
-from skelbench import reference
 from skelbench.data.skeletons import NTU_25
 from skelbench.graph2vec import SkeletonGraphs, pv_dbow, window_topology
 from skelbench.graph2vec.documents import SkeletonDocuments, build_vocabulary, write_corpus
 from skelbench.graph2vec.graphs import window_rows
+from skelbench.ops import reference
 from skelbench.ops.wl import neighbour_lists
 
 MIN_COUNT, NEGATIVE = 5, 5
@@ -27,7 +27,7 @@ MIN_COUNT, NEGATIVE = 5, 5
 class Inputs:
     documents: SkeletonDocuments
     settings: pv_dbow.Settings
-    counts: dict[int, int]  #: of the words kept, by token, from skelbench.reference
+    counts: dict[int, int]  #: of the words kept, by token, from skelbench.ops.reference
 
 
 def documents_of(graphs: int) -> SkeletonDocuments:
@@ -66,7 +66,7 @@ def make(device: str, graphs: int, epochs: int) -> Problem:
     def check() -> None:
         vocabulary = build_vocabulary(documents, MIN_COUNT)
         counts = dict(zip(vocabulary.tokens.tolist(), vocabulary.counts.tolist(), strict=True))
-        expect(counts == x.counts, "PV-DBOW: the words are not those of skelbench.reference")
+        expect(counts == x.counts, "PV-DBOW: the words are not those of skelbench.ops.reference")
         _check_vectors(run().vectors, x)
 
     # A word meets its document and NEGATIVE others: a product, and two updates of a vector, each 2 * 128 flops.
@@ -110,7 +110,7 @@ def make_corpus(device: str, graphs: int) -> Problem:
         if graphs <= 100_000:
             expect(
                 words == len(expected_counts(graphs)),
-                "corpus: the words are not those of skelbench.reference",
+                "corpus: the words are not those of skelbench.ops.reference",
             )
 
     # Labels in, each token written and counted once as 64 bits, and the file (4 characters a word).

@@ -22,7 +22,8 @@ from benchmarks.peers.released import PaddedConMLP
 from skelbench.models.conmlp import ConMLP, InputShape, RaggedInput
 from skelbench.models.recurrent import SequenceClassifier
 from skelbench.models.wl_bag import WLBagGRU
-from skelbench.ops.ragged import RaggedClips, pad
+from skelbench.ops.clips import RaggedClips
+from skelbench.ops.ragged import pad
 
 SHAPE = InputShape(LENGTH, BODIES, JOINTS, CLASSES)
 WINDOWS = 30  # graphs of a clip

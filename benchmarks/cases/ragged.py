@@ -11,9 +11,10 @@ from torch import Tensor
 
 from benchmarks.cases.case import Case, Contender, Problem, expect_close
 from benchmarks.cases.clips import BODIES, LENGTH, ntu_like, rows_in, some, views_of
-from skelbench import reference
+from skelbench.ops import reference
 from skelbench.ops.augment import draw
-from skelbench.ops.ragged import RaggedClips, pad, ragged_decode, ragged_linear
+from skelbench.ops.clips import RaggedClips
+from skelbench.ops.ragged import pad, ragged_decode, ragged_linear
 
 WIDTH = 256  # of ConMLP's layers
 TOLERANCE = 1e-4  # relative L2 against float64

@@ -13,7 +13,8 @@ from benchmarks.peers import released
 from skelbench.losses import SupConLoss
 from skelbench.models.conmlp import ConMLP, InputShape, ProjectionHead
 from skelbench.ops.augment import draw
-from skelbench.ops.ragged import RaggedClips, pad
+from skelbench.ops.clips import RaggedClips
+from skelbench.ops.ragged import pad
 from skelbench.training.descent import FactoredSGD
 
 SHAPE = InputShape(LENGTH, BODIES, JOINTS, CLASSES)

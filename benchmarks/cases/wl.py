@@ -11,7 +11,8 @@ from torch import Tensor
 from benchmarks.cases.case import Case, Contender, Problem, expect
 from benchmarks.cases.graphs import EDGES, ITERATIONS, NODES, zipf_labels
 from benchmarks.peers import subtrees
-from skelbench import ops, reference
+from skelbench import ops
+from skelbench.ops import reference
 from skelbench.ops.wl import neighbour_lists, wl_subtrees_csr
 
 FEW = 64  # graphs that the Python peers do of each call
@@ -46,7 +47,9 @@ def make(device: str, graphs: int, isa: str = "") -> Problem:
             torch.set_num_threads(threads)
 
     def check() -> None:
-        expect(torch.equal(run().cpu(), x.expected), "wl: the tokens are not those of skelbench.reference")
+        expect(
+            torch.equal(run().cpu(), x.expected), "wl: the tokens are not those of skelbench.ops.reference"
+        )
 
     bytes_ = graphs * NODES * 8.0 * (ITERATIONS + 2)
     return Problem(x, Contender(run, check), flops=0, bytes=bytes_, items=graphs, unit="graphs")

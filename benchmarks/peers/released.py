@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skelbench import reference
 from skelbench.models.conmlp import ConMLP
+from skelbench.ops import reference
 
 
 class PaddedConMLP(ConMLP):

@@ -18,7 +18,7 @@ def main() -> int:
     from skelbench.eval.config import ConfigError
     from skelbench.eval.progress import Terminal
     from skelbench.eval.runner import run
-    from skelbench.training.task import TrainingError
+    from skelbench.training.log import TrainingError
 
     terminal = Terminal()
     try:

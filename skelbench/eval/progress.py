@@ -11,7 +11,7 @@ from rich.progress import Progress as Bars
 
 from skelbench.eval import report
 from skelbench.eval.results import Results, Score, Setting
-from skelbench.training.task import EpochLog
+from skelbench.training.log import EpochLog
 from skelbench.variants import Variant
 
 

@@ -28,8 +28,10 @@ from skelbench.eval.results import Curve, Results, Score, Setting
 from skelbench.eval.resume import go_on
 from skelbench.training import weights
 from skelbench.training.checkpoint import Checkpoint
+from skelbench.training.dataset import PackedDataset
+from skelbench.training.log import EpochLog
 from skelbench.training.sampling import released_order
-from skelbench.training.task import EpochLog, Fitted, PackedDataset, Task
+from skelbench.training.task import Fitted, Task
 from skelbench.variants import Variant, choose
 
 

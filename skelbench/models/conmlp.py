@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skelbench.ops import ragged
-from skelbench.ops.ragged import RaggedClips
+from skelbench.ops.clips import RaggedClips
 
 HIDDEN = 256  #: width of both layers; the second one's output is the representation
 PROJECTION = 128  #: width of the projection head

@@ -1,7 +1,7 @@
 """The ops: one module each, with its documented face, its fake (meta) kernel and its autograd formula.
 
 `built` tells whether the compiled kernels are there; without them every op computes with
-`skelbench.reference`. `isa_levels()` and `use_isa(level)` list and choose the instruction set of the CPU
+`skelbench.ops.reference`. `isa_levels()` and `use_isa(level)` list and choose the instruction set of the CPU
 kernels (at start: the environment variable SKELBENCH_ISA).
 """
 

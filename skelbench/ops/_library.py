@@ -1,6 +1,6 @@
 """Loads libskelbench.so, the library that holds the ops, and chooses its instruction set.
 
-Where the extension is not built, the ops compute with `skelbench.reference` instead and say so once.
+Where the extension is not built, the ops compute with `skelbench.ops.reference` instead and say so once.
 """
 
 from __future__ import annotations

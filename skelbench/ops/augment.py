@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skelbench import reference
-from skelbench.ops import _library
-from skelbench.ops.ragged import DEVICES, RaggedClips, check
+from skelbench.ops import _library, reference
+from skelbench.ops.clips import RaggedClips, check
+from skelbench.ops.ragged import DEVICES
 
 
 def draw(batch: int, generator: torch.Generator, per_clip: bool = True) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skelbench import reference
-from skelbench.ops import _library
+from skelbench.ops import _library, reference
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 

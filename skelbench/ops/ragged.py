@@ -7,7 +7,6 @@ padded row, so the cost of a layer follows what is there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor
 from torch._C import _dispatch_has_kernel_for_dispatch_key as _dispatch_has_kernel
 from torch.utils.flop_counter import register_flop_formula
 
-from skelbench import reference
-from skelbench.ops import _library
+from skelbench.ops import _library, reference
+from skelbench.ops.clips import RaggedClips, check, check_shapes
 
 _Shape = tuple[int, ...]
 
@@ -24,37 +23,6 @@ _Shape = tuple[int, ...]
 DEVICES = (
     ("cpu", "cuda") if _library.built and _dispatch_has_kernel("skelbench::augment", "CUDA") else ("cpu",)
 )
-
-
-@dataclass(frozen=True, eq=False)
-class RaggedClips:
-    """A batch of B clips as rows of joint coordinates, unpadded.
-
-    Clip b owns `frames[b] * bodies[b]` consecutive rows of `joints` from row `offsets[b]`, frame by frame and
-    body by body within a frame. `joints` may be the whole dataset: a batch then only points into it.
-    """
-
-    joints: Tensor  #: float32 (R, J, 3), metres (or the unit of the dataset)
-    offsets: Tensor  #: int64 (B,), first row of each clip
-    frames: Tensor  #: int64 (B,), frames present
-    bodies: Tensor  #: int64 (B,), bodies present, at most `max_bodies`
-    start: Tensor  #: int64 (B,), padded frame that holds the clip's first frame; start + frames <= length
-    length: int  #: frames of the padded row (300 for NTU)
-    max_bodies: int  #: bodies of the padded row (2 for NTU)
-
-    @property
-    def features(self) -> int:
-        """Length of the padded row: length * max_bodies * J * 3 (45,000 for NTU)."""
-        return self.length * self.max_bodies * self.joints.shape[1] * self.joints.shape[2]
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """What the ops take: joints, offsets, frames, bodies, start."""
-        return self.joints, self.offsets, self.frames, self.bodies, self.start
-
-    def __len__(self) -> int:
-        """Number of clips B."""
-        return int(self.offsets.shape[0])
 
 
 def pad(clips: RaggedClips) -> Tensor:
@@ -191,51 +159,10 @@ def ragged_decode(hidden: Tensor, weight: Tensor, bias: Tensor, clips: RaggedCli
     return rows.view(-1, *clips.joints.shape[1:])
 
 
-def check(clips: RaggedClips) -> None:
-    """Raise ValueError, naming the clip, where the batch does not describe rows that exist."""
-    _check_shapes(clips)
-    rows = clips.joints.shape[0]
-    _require(clips.frames >= 1, "frames", clips.frames, "at least 1")
-    bodies_fit = (clips.bodies >= 1) & (clips.bodies <= clips.max_bodies)
-    _require(bodies_fit, "bodies", clips.bodies, f"1 to {clips.max_bodies}")
-    end = clips.start + clips.frames
-    _require(
-        (clips.start >= 0) & (end <= clips.length), "start + frames", end, f"within length {clips.length}"
-    )
-    last = clips.offsets + clips.frames * clips.bodies
-    _require(
-        (clips.offsets >= 0) & (last <= rows),
-        "offsets + frames * bodies",
-        last,
-        f"within {rows} rows of joints",
-    )
-
-
-def _check_shapes(clips: RaggedClips) -> None:
-    if clips.joints.dim() != 3:
-        raise ValueError(
-            f"RaggedClips.joints is {tuple(clips.joints.shape)}, expected (rows, joints, coordinates)"
-        )
-    for name in ("offsets", "frames", "bodies", "start"):
-        value = getattr(clips, name)
-        if value.shape != clips.offsets.shape[:1] or value.dtype != torch.int64:
-            raise ValueError(
-                f"RaggedClips.{name} is {value.dtype} {tuple(value.shape)}, expected int64 ({len(clips)},)"
-            )
-        if value.device != clips.joints.device:
-            raise ValueError(f"RaggedClips.{name} is on {value.device}, joints on {clips.joints.device}")
-
-
-def _require(good: Tensor, name: str, value: Tensor, expected: str) -> None:
-    if not bool(good.all()):
-        clip = int((~good).nonzero()[0])
-        raise ValueError(f"RaggedClips: clip {clip} has {name} = {int(value[clip])}, expected {expected}")
-
-
 def _check_layer(
     op: str, clips: RaggedClips, weight: Tensor, bias: Tensor, features: int, bias_length: int
 ) -> None:
-    _check_shapes(clips)
+    check_shapes(clips)
     if weight.dim() != 2 or features != clips.features:
         raise ValueError(
             f"{op}: weight is {tuple(weight.shape)}, but the padded row has {clips.features} numbers "

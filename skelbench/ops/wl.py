@@ -14,8 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skelbench import reference
-from skelbench.ops import _library
+from skelbench.ops import _library, reference
 
 NeighbourLists = tuple[Tensor, Tensor]
 

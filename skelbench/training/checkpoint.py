@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from skelbench.training.log import EpochLog, TrainingError
 from skelbench.training.sampling import Sampler
-from skelbench.training.task import EpochLog, TrainingError
 
 SHARE = (
     0.05  #: of the time may go into writing; where an epoch lasts 20 times a write, every epoch is written

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from skelbench.models.conmlp import RaggedInput
-from skelbench.ops.ragged import RaggedClips
+from skelbench.ops.clips import RaggedClips
+from skelbench.training.dataset import PackedDataset
 from skelbench.training.probe import fit_softmax
-from skelbench.training.task import Fitted, PackedDataset, Task, count_parameters, in_batches, top1
+from skelbench.training.task import Fitted, Task, count_parameters, in_batches, top1
 
 PROBE_WIDTH = 256  #: the squared norm of a standardised representation, for which the probe's rate is meant
 

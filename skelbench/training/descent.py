@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from skelbench.models.conmlp import RaggedInput
 from skelbench.ops import ragged
-from skelbench.ops.ragged import RaggedClips
+from skelbench.ops.clips import RaggedClips
 
 
 class FactoredSGD(torch.optim.SGD):

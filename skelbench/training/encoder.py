@@ -18,13 +18,15 @@ from torch import Tensor, nn
 
 from skelbench.models.conmlp import Decoder, InputShape, ProjectionHead
 from skelbench.ops.augment import draw
-from skelbench.ops.ragged import RaggedClips, packed_rows
+from skelbench.ops.clips import RaggedClips
+from skelbench.ops.ragged import packed_rows
 from skelbench.training.checkpoint import LoopState
 from skelbench.training.descent import FactoredSGD
+from skelbench.training.log import EpochLog, TrainingError
 from skelbench.training.probe import linear_probe, ridge_accuracy
 from skelbench.training.sampling import Sampler
 from skelbench.training.settings import Settings
-from skelbench.training.task import EpochLog, Fitted, Task, TrainingError, count_parameters, in_batches, top1
+from skelbench.training.task import Fitted, Task, count_parameters, in_batches, top1
 
 LAST_LR = 1e-3  #: the cosine's end as a share of its start: ConMLP's lr_decay_rate 0.1, cubed
 TESTS_DURING_TRAINING = 20  #: how often the test split is looked at for the curves; nothing is chosen by them

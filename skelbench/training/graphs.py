@@ -20,9 +20,10 @@ from skelbench.graph2vec.graphs import SkeletonGraphs, window_topology
 from skelbench.graph2vec.poses import poses
 from skelbench.models.recurrent import Cell, SequenceClassifier
 from skelbench.models.wl_bag import WLBagGRU
+from skelbench.training.log import EpochLog, TrainingError
 from skelbench.training.sequence import SequenceSettings, Vectors, train_sequence_classifier
 from skelbench.training.settings import Settings
-from skelbench.training.task import EpochLog, Fitted, Task, TrainingError, count_parameters
+from skelbench.training.task import Fitted, Task, count_parameters
 from skelbench.training.weights import Batch, BuiltFrom, Inputs
 
 BAG_RATE = 0.003  #: Adam, half cosine; with the floor, chosen on a validation camera (graph2vec/README.md)

@@ -13,8 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
+from skelbench.training.log import EpochLog, TrainingError
 from skelbench.training.sampling import Sampler
-from skelbench.training.task import EpochLog, Task, TrainingError
+from skelbench.training.task import Task
 
 DECAY_AT = (0.6, 0.75, 0.9)  #: of the epochs; ConMLP's main_linear: 60, 75, 90 of 100
 DECAY = 0.2

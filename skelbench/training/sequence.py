@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from skelbench.training.checkpoint import Checkpoint, LoopState
-from skelbench.training.task import EpochLog
+from skelbench.training.log import EpochLog
 
 
 class Sequences(Protocol):

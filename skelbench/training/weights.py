@@ -26,7 +26,8 @@ import skelbench
 from skelbench import data as clip_data
 from skelbench.data.clips import Clips, DataError
 from skelbench.models.conmlp import InputShape
-from skelbench.training.task import Fitted, PackedDataset, Task, in_batches
+from skelbench.training.dataset import PackedDataset
+from skelbench.training.task import Fitted, Task, in_batches
 
 if TYPE_CHECKING:
     from skelbench.variants import Variant

@@ -16,9 +16,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from skelbench import reference
+from skelbench.ops import reference
 from skelbench.ops.augment import draw
-from skelbench.ops.ragged import RaggedClips
+from skelbench.ops.clips import RaggedClips
 from tests.ops.test_augment import assert_follows_the_definition
 from tests.ops.test_ragged import make_clips
 

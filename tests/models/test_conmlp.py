@@ -4,7 +4,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from skelbench.models.conmlp import ConMLP, Decoder, InputShape, ProjectionHead
-from skelbench.ops.ragged import RaggedClips
+from skelbench.ops.clips import RaggedClips
 
 NTU = InputShape(length=300, max_bodies=2, joints=25, classes=60)
 

@@ -9,7 +9,7 @@ import torch
 
 from skelbench import ops
 from skelbench.ops.augment import augment, draw
-from skelbench.ops.ragged import RaggedClips
+from skelbench.ops.clips import RaggedClips
 from tests.ops.test_ragged import PLACES, make_clips, needs_extension, to_device
 
 

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skelbench import ops, reference
+from skelbench import ops
+from skelbench.ops import reference
 
 pytestmark = pytest.mark.skipif(not ops.built, reason="the extension is not built")
 LEVELS = ops.isa_levels() if ops.built else []

@@ -10,15 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from skelbench import ops, reference
-from skelbench.ops.ragged import (
-    RaggedClips,
-    packed_rows,
-    pad,
-    ragged_decode,
-    ragged_linear,
-    ragged_linear_descend,
-)
+from skelbench import ops
+from skelbench.ops import reference
+from skelbench.ops.clips import RaggedClips
+from skelbench.ops.ragged import packed_rows, pad, ragged_decode, ragged_linear, ragged_linear_descend
 
 LEVELS = ops.isa_levels() if ops.built else []
 needs_extension = pytest.mark.skipif(not ops.built, reason="the extension is not built")

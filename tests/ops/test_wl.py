@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skelbench import ops, reference
+from skelbench import ops
+from skelbench.ops import reference
 from skelbench.ops.wl import neighbour_lists, wl_subtrees, wl_subtrees_csr
 
 needs_extension = pytest.mark.skipif(not ops.built, reason="the extension is not built")

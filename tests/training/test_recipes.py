@@ -6,9 +6,11 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from skelbench.training.dataset import PackedDataset
+from skelbench.training.log import TrainingError
 from skelbench.training.probe import linear_probe
 from skelbench.training.settings import Settings
-from skelbench.training.task import PackedDataset, Task, TrainingError, in_batches, top1
+from skelbench.training.task import Task, in_batches, top1
 from skelbench.variants import choose
 
 SETTINGS = Settings(epochs=30, batch_size=16, lr=0.05, probe_epochs=30)

@@ -10,8 +10,8 @@ import torch
 
 from skelbench.data import load, save, synthetic_corpus
 from skelbench.ops.augment import draw
-from skelbench.training import task as task_module
-from skelbench.training.task import PackedDataset, _writeable
+from skelbench.training import dataset as dataset_module
+from skelbench.training.dataset import PackedDataset, _writeable
 
 
 def test_a_memory_map_is_not_copied(tmp_path):
@@ -61,8 +61,8 @@ def test_a_large_memory_map_does_not_stay_resident(tmp_path, monkeypatch):
     before = data.views(everything, shear, reverse)
     kilobytes = resident(tmp_path / "prepared" / "joints.npy")
     assert kilobytes * 1024 > 0.9 * corpus.joints.nbytes
-    monkeypatch.setattr(task_module, "_RESIDENT", 0)
-    monkeypatch.setattr(task_module, "_RELEASED_AFTER", 299)
+    monkeypatch.setattr(dataset_module, "_RESIDENT", 0)
+    monkeypatch.setattr(dataset_module, "_RELEASED_AFTER", 299)
     data.views(everything[:1], shear[:1], reverse[:1])
     assert resident(tmp_path / "prepared" / "joints.npy") < kilobytes / 2
     again = data.views(everything, shear, reverse)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from skelbench.ops.ragged import RaggedClips
-
+from skelbench.ops.clips import RaggedClips
 
 # ---- contrastive: SupCon, NT-Xent, TCL ----
 
