@@ -1,6 +1,6 @@
 """How long the report's training takes here: `python -m benchmarks.epoch [--clips N] [--epochs E]`.
 
-Trains ConMLP with SupCon as `python -m skelbench` does (same loop, optimiser and batches of 512) on clips of random
+Trains ConMLP with SupCon as `skelbench eval` does (same loop, optimiser and batches of 512) on clips of random
 numbers with NTU-like lengths, and prints the seconds of the median epoch and of the report's 5000 epochs. The default
 is the 37,646 training clips of NTU-60's X-View split, 1.1 GB of joints.
 """
@@ -17,13 +17,12 @@ from lightning_fabric import Fabric
 from benchmarks.cases.clips import BODIES, CLASSES, LENGTH, ntu_like
 from skelbench.data.clips import Clips
 from skelbench.data.skeletons import NTU_25
-from skelbench.losses import SupConLoss
-from skelbench.models.conmlp import ConMLP
 from skelbench.training.dataset import PackedDataset
-from skelbench.training.encoder import Objective, train_encoder
+from skelbench.training.encoder import train_encoder
 from skelbench.training.log import EpochLog
 from skelbench.training.settings import Settings
 from skelbench.training.task import Task
+from skelbench.variants import choose
 
 REPORT = Settings()
 TRAINING_CLIPS = 37_646  #: of NTU-60, X-View
@@ -67,8 +66,8 @@ def measure(clips: int, epochs: int) -> list[float]:
     settings = Settings(epochs=epochs, batch_size=REPORT.batch_size)
     packed = PackedDataset(data, fabric.device)
     task = Task(data, packed, every, every[:1], settings, seed=0, fabric=fabric, on_epoch=on_epoch)
-    objective = Objective(ConMLP, SupConLoss, {}, instance_labels=False, reconstruct=False)
-    train_encoder(task, objective)
+    (variant,) = choose(["conmlp-supcon"])
+    train_encoder(task, variant)
     return seconds
 
 

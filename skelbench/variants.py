@@ -1,142 +1,118 @@
 """The registry: one row per variant, the one place where a variant is defined.
 
-A row names its classes as "module:name", so that listing the variants (`--help`) imports nothing heavy. To add a loss
-or an encoder, write the class and add a row; README, "Your own loss or encoder", shows both.
+A row names its classes as "module:name", so that listing the variants (`--help`) imports nothing heavy. Rows from
+outside stand beside the built-in ones. An installed package declares each as an entry point of the group
+`skelbench.variants`, whose name is the row's key. `--variants module:ROW` takes a row from any module that Python
+finds, the working directory included.
 """
 
 from __future__ import annotations
 
+import os
 import pkgutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import re
+import sys
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
-if TYPE_CHECKING:
-    from skelbench.training.settings import Settings
-    from skelbench.training.task import Fitted, Task
+from skelbench.errors import SkelbenchError
+from skelbench.runs.results import GROUPS, Group, Published
+from skelbench.training.variant import Variant
 
-Group = Literal["supervised", "self-supervised", "control"]
-GROUPS: tuple[Group, ...] = ("supervised", "self-supervised", "control")
-Family = Literal["conmlp", "graph"]
-FAMILIES: tuple[Family, ...] = ("conmlp", "graph")
+ENTRY_POINTS = "skelbench.variants"
+FAMILIES = ("conmlp", "graph")
 
-CONMLP = "skelbench.models.conmlp:ConMLP"
-SUPCON = "skelbench.losses:SupConLoss"
-TCL = "skelbench.losses:TCLLoss"
-NTXENT = "skelbench.losses:NTXentLoss"
-
-
-@dataclass(frozen=True)
-class Published:
-    """What the report printed for X-View of NTU RGB+D."""
-
-    top1: float  #: per cent
-    parameters: float  #: millions
+_CONMLP = "skelbench.models.conmlp:ConMLP"
+_SUPCON = "skelbench.losses:SupConLoss"
+_TCL = "skelbench.losses:TCLLoss"
+_NTXENT = "skelbench.losses:NTXentLoss"
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One row. `recipe` is called with the task (and, where `encoder` is given, with the objective)."""
-
-    key: str
-    title: str
-    group: Group
-    recipe: str
-    encoder: str | None = None
-    loss: str | None = (
-        None  #: contrastive loss of the encoder's training; None with an encoder: cross-entropy
-    )
-    loss_options: tuple[str, ...] = ()  #: settings passed to the loss where they are set
-    reconstruct: bool = False
-    published: Published | None = None
-    restore: str | None = None  #: makes a model without such an encoder again from its stored weights
-    family: Family = "conmlp"  #: controls belong to the family that they are made for
-
-    @property
-    def one_person(self) -> bool:
-        """Whether clips with several people have to be left out (or kept as components, on request)."""
-        return self.family == "graph"
-
-    def fit(self, task: Task) -> Fitted:
-        """Train and predict the whole test split."""
-        recipe: Callable[..., Fitted] = pkgutil.resolve_name(self.recipe)
-        if self.encoder is None:
-            return recipe(task)
-        from skelbench.training.encoder import Objective
-
-        objective = Objective(
-            encoder=pkgutil.resolve_name(self.encoder),
-            loss=None if self.loss is None else pkgutil.resolve_name(self.loss),
-            loss_options=self._options(task.settings),
-            instance_labels=self.group == "self-supervised",
-            reconstruct=self.reconstruct,
-        )
-        return recipe(task, objective)
-
-    def _options(self, settings: Settings) -> dict[str, float]:
-        given = {name: getattr(settings, name) for name in self.loss_options}
-        return {name: value for name, value in given.items() if value is not None}
+class VariantError(SkelbenchError):
+    """A variant that is not known or cannot be used; one line."""
 
 
 def _conmlp(
     key: str, title: str, group: Group, loss: str, top1: float, parameters: float, reconstruct: bool = False
 ) -> Variant:
-    options = ("temperature", "k1", "k2") if loss == TCL else ("temperature",)
-    recipe = "skelbench.training.encoder:contrastive_then_probe"
-    published = Published(top1, parameters)
-    return Variant(key, title, group, recipe, CONMLP, loss, options, reconstruct, published)
+    return Variant(
+        key,
+        title,
+        group,
+        "skelbench.training.encoder:contrastive_then_probe",
+        encoder=_CONMLP,
+        loss=loss,
+        loss_options=("temperature", "k1", "k2") if loss == _TCL else ("temperature",),
+        reconstruct=reconstruct,
+        table="With a decoder" if reconstruct else "",
+        published=Published(top1, parameters),
+    )
+
+
+def _graph(key: str, title: str, recipe: str, restore: str, **other: object) -> Variant:
+    module = "skelbench.training.graphs"
+    return Variant(
+        key,
+        title,
+        "supervised",
+        f"{module}:{recipe}",
+        restore=f"{module}:{restore}",
+        one_person=True,
+        family="graph",
+        table="Graphs",
+        **other,  # type: ignore[arg-type]
+    )
 
 
 VARIANTS: tuple[Variant, ...] = (
-    _conmlp("conmlp-supcon", "ConMLP, SupCon", "supervised", SUPCON, 88.28, 11.4),
-    _conmlp("conmlp-tcl", "ConMLP, TCL", "supervised", TCL, 68.16, 11.4),
+    _conmlp("conmlp-supcon", "ConMLP, SupCon", "supervised", _SUPCON, 88.28, 11.4),
+    _conmlp("conmlp-tcl", "ConMLP, TCL", "supervised", _TCL, 68.16, 11.4),
     _conmlp(
-        "conmlp-recon", "ConMLP + decoder, SupCon + MSE", "supervised", SUPCON, 93.55, 23.01, reconstruct=True
+        "conmlp-recon",
+        "ConMLP + decoder, SupCon + MSE",
+        "supervised",
+        _SUPCON,
+        93.55,
+        23.01,
+        reconstruct=True,
     ),
     Variant(
         "conmlp-ce",
         "ConMLP, cross-entropy",
         "supervised",
         "skelbench.training.encoder:cross_entropy",
-        encoder=CONMLP,
+        encoder=_CONMLP,
     ),
-    _conmlp("conmlp-ntxent", "ConMLP, NT-Xent", "self-supervised", NTXENT, 90.40, 11.4),
-    _conmlp("conmlp-tcl-self", "ConMLP, TCL, instance labels", "self-supervised", TCL, 62.75, 11.4),
+    _conmlp("conmlp-ntxent", "ConMLP, NT-Xent", "self-supervised", _NTXENT, 90.40, 11.4),
+    _conmlp("conmlp-tcl-self", "ConMLP, TCL, instance labels", "self-supervised", _TCL, 62.75, 11.4),
     _conmlp(
         "conmlp-recon-self",
         "ConMLP + decoder, NT-Xent + MSE",
         "self-supervised",
-        NTXENT,
+        _NTXENT,
         92.18,
         23.01,
         reconstruct=True,
     ),
-    Variant(
+    _graph(
         "graph2vec-lstm",
         "graph2vec, then an LSTM",
-        "supervised",
-        "skelbench.training.graphs:graph2vec_lstm",
+        "graph2vec",
+        "restore_graph2vec",
+        cell="lstm",
         published=Published(62.67, 76.2),
-        restore="skelbench.training.graphs:restore_graph2vec",
-        family="graph",
     ),
-    Variant(
+    _graph(
         "graph2vec-gru",
         "graph2vec, then a GRU",
-        "supervised",
-        "skelbench.training.graphs:graph2vec_gru",
+        "graph2vec",
+        "restore_graph2vec",
+        cell="gru",
         published=Published(49.96, 74.8),
-        restore="skelbench.training.graphs:restore_graph2vec",
-        family="graph",
     ),
-    Variant(
-        "wl-bag-gru",
-        "Learned WL subtrees, then a GRU, end to end",
-        "supervised",
-        "skelbench.training.graphs:wl_bag_gru",
-        restore="skelbench.training.graphs:restore_wl_bag",
-        family="graph",
-    ),
+    _graph("wl-bag-gru", "Learned WL subtrees, then a GRU, end to end", "wl_bag_gru", "restore_wl_bag"),
     Variant("majority", "Majority class", "control", "skelbench.training.controls:majority"),
     Variant(
         "raw-linear",
@@ -149,24 +125,92 @@ VARIANTS: tuple[Variant, ...] = (
         "Linear probe on a random ConMLP",
         "control",
         "skelbench.training.encoder:random_encoder_probe",
-        encoder=CONMLP,
+        encoder=_CONMLP,
     ),
 )
 
 
-def choose(names: Iterable[str]) -> tuple[Variant, ...]:
-    """Rows by key, group or family ("all" for every row), in the registry's order.
+def known_keys() -> list[str]:
+    """Keys of the built-in and the installed rows, without importing the latter."""
+    return [row.key for row in VARIANTS] + [point.name for point in _installed()]
+
+
+@cache
+def registry() -> tuple[Variant, ...]:
+    """The built-in rows, then those of installed packages.
 
     Raises:
-        ValueError: a name that is neither; the message lists what there is.
+        VariantError: an installed row that cannot be loaded; the message names its package.
     """
+    return VARIANTS + tuple(_load(point) for point in _installed())
+
+
+def choose(names: Iterable[str]) -> tuple[Variant, ...]:
+    """Rows by key, group, family, "all" or "module:ROW", each once, in the registry's order; modules' rows last.
+
+    Raises:
+        VariantError: a name that is none of these; the message lists what there is.
+    """
+    rows = list(registry())
     wanted: set[str] = set()
     for name in names:
-        keys = {row.key for row in VARIANTS if name in ("all", row.key, row.group, row.family)}
+        if ":" in name:
+            row = _from_module(name)
+            if all(row is not other for other in rows):
+                if row.key in {other.key for other in rows}:
+                    raise VariantError(
+                        f"{name}: there is another row with the key '{row.key}': choose another key"
+                    )
+                rows.append(row)
+            wanted.add(row.key)
+            continue
+        keys = {row.key for row in rows if name in ("all", row.key, row.group, row.family)}
         if not keys:
-            known = ", ".join(row.key for row in VARIANTS)
-            raise ValueError(
-                f"unknown variant '{name}': choose from {known}; or groups {', '.join((*GROUPS, *FAMILIES))}, all"
+            families = dict.fromkeys((*FAMILIES, *(row.family for row in rows)))
+            raise VariantError(
+                f"unknown variant '{name}': choose from {', '.join(row.key for row in rows)}; groups "
+                f"{', '.join(GROUPS)}; families {', '.join(families)}; all; or module:ROW for a row of your own"
             )
         wanted |= keys
-    return tuple(row for row in VARIANTS if row.key in wanted)
+    return tuple(row for row in rows if row.key in wanted)
+
+
+def _installed() -> tuple[EntryPoint, ...]:
+    return tuple(sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name))
+
+
+def _load(point: EntryPoint) -> Variant:
+    package = point.dist.name if point.dist else "an installed package"
+    where = f"entry point '{point.name}' of {package}"
+    try:
+        row = point.load()
+    except Exception as error:  # another package's import can fail in any way
+        raise VariantError(f"{where} cannot be loaded: {error}; mend or uninstall it") from error
+    row = _checked(row, where)
+    if row.key != point.name:
+        raise VariantError(f"{where} is the row '{row.key}': give both one name")
+    return row
+
+
+def _from_module(name: str) -> Variant:
+    path = os.getcwd()
+    sys.path.insert(0, path)
+    try:
+        row = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise VariantError(
+            f"--variants {name}: {error}; name an importable module and a Variant in it"
+        ) from error
+    finally:
+        sys.path.remove(path)
+    return _checked(row, f"--variants {name}")
+
+
+def _checked(row: object, where: str) -> Variant:
+    if not isinstance(row, Variant):
+        raise VariantError(f"{where} is a {type(row).__name__}, not a skelbench.variants.Variant")
+    if not _KEY.fullmatch(row.key):
+        raise VariantError(f"{where}: the key '{row.key}' may hold only letters, digits, '-', '_' and '.'")
+    if row.group not in GROUPS:
+        raise VariantError(f"{where}: the group is '{row.group}', it must be one of {', '.join(GROUPS)}")
+    return row

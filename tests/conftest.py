@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 
 from skelbench.data.clips import Clips, Skeleton
+from skelbench.eval.config import Config
+from skelbench.training.settings import Settings
 
 DATA = Path(os.environ.get("SKELBENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -67,3 +69,21 @@ def make_clips(clips=48, classes=3, joints=5, bodies=1, seed=0) -> Clips:
 @pytest.fixture
 def tiny_clips() -> Clips:
     return make_clips()
+
+
+def config_of(**options) -> Config:
+    """A configuration from options as the command line takes them, hyper-parameters among them."""
+    own = {name: options.pop(name) for name in list(options) if name in Settings.__dataclass_fields__}
+    return Config(settings=Settings.preset("quick", **own), **options)
+
+
+def command_line(capsys, *words) -> tuple[int, str, str]:
+    """Exit code, output and error of `skelbench WORDS`."""
+    from skelbench.cli.main import main
+
+    try:
+        code = main([str(word) for word in words])
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err

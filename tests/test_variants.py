@@ -1,6 +1,10 @@
 """The registry: every row can be built, and names are chosen as the command line says."""
 
-import pkgutil
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +12,8 @@ import torch
 from skelbench.models.conmlp import InputShape, RaggedInput
 from skelbench.training.settings import Settings
 from skelbench.training.task import top1
-from skelbench.variants import VARIANTS, Variant, choose
+from skelbench.training.variant import resolve
+from skelbench.variants import VARIANTS, Variant, VariantError, choose
 from tests.training.test_recipes import task_of
 
 
@@ -58,7 +63,7 @@ def test_a_loss_and_an_encoder_of_ones_own_are_one_row(tiny_clips):
 def test_every_row_names_things_that_exist(row):
     for name in (row.recipe, row.encoder, row.loss):
         if name is not None:
-            assert callable(pkgutil.resolve_name(name))
+            assert callable(resolve(name))
     for option in row.loss_options:
         assert hasattr(Settings(), option)
 
@@ -76,5 +81,106 @@ def test_choose_takes_keys_and_groups_in_the_order_of_the_registry():
 
 
 def test_choose_lists_what_there_is_when_it_does_not_know_a_name():
-    with pytest.raises(ValueError, match=r"unknown variant 'conmpl'.*conmlp-supcon.*self-supervised"):
+    with pytest.raises(VariantError, match=r"unknown variant 'conmpl'.*conmlp-supcon.*self-supervised"):
         choose(["conmpl"])
+
+
+LAB = """
+from skelbench.variants import Variant
+from skelbench.models.conmlp import ConMLP
+
+ROW = Variant("lab-mlp", "A laboratory's MLP", "supervised", "skelbench.training.encoder:cross_entropy",
+              encoder=ConMLP, family="lab")
+OTHER = Variant("lab-other", "Another", "supervised", "skelbench.training.encoder:cross_entropy",
+                encoder="mylab:ConMLP")
+TWICE = Variant("conmlp-ce", "Taken", "supervised", "skelbench.training.encoder:cross_entropy", encoder=ConMLP)
+NOT_A_ROW = 3
+"""
+PROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "mylab"
+version = "1"
+[project.entry-points."skelbench.variants"]
+lab-mlp = "mylab:ROW"
+[tool.setuptools]
+py-modules = ["mylab"]
+"""
+
+
+def evaluate(folder, *words, path=""):
+    """`skelbench eval` on tiny clips, in another process that works in `folder`."""
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-m", "skelbench", "eval", "--data", root / "tests/fixtures/tiny.npz", *words]
+    places = os.pathsep.join([str(root), str(path)])
+    quick = ["--epochs", "2", "--threads", "1"]
+    return subprocess.run(
+        [*map(str, command), *quick],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": places},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_an_installed_package_brings_a_row(tmp_path):
+    """Nothing here is edited: the row is trained by its key and by its family, and stands in the report."""
+    project, site = tmp_path / "project", tmp_path / "site"
+    project.mkdir()
+    (project / "mylab.py").write_text(LAB)
+    (project / "pyproject.toml").write_text(PROJECT)
+    install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-build-isolation",
+        "--no-deps",
+        "--no-index",
+        "--target",
+    ]
+    subprocess.run([sys.executable, *install, str(site), str(project)], check=True, capture_output=True)
+    done = evaluate(tmp_path, "--variants", "lab,majority", "--out", "out", path=site)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "A laboratory&#39;s MLP" in page
+    assert "lab-mlp" in done.stdout
+    # The report is written again without the package: the run says what its rows were.
+    from skelbench.pages.run import render
+    from skelbench.runs.folder import RunFolder
+
+    folder = RunFolder(tmp_path / "out")
+    assert "A laboratory&#39;s MLP" in render(folder.load(), folder)
+    (site / "mylab.py").write_text("import nothing_of_this_name")
+    broken = evaluate(tmp_path, "--out", "broken", path=site)
+    assert broken.returncode == 2
+    assert "entry point 'lab-mlp' of mylab cannot be loaded" in broken.stderr
+    assert broken.stderr.count("\n") == 1
+
+
+def test_a_row_of_any_module_is_named_on_the_command_line(tmp_path):
+    (tmp_path / "mylab.py").write_text(LAB)
+    done = evaluate(tmp_path, "--variants", "mylab:ROW,mylab:OTHER,majority", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "A laboratory&#39;s MLP" in page
+    assert "lab-other" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mylab:NOTHING", "--variants mylab:NOTHING: "),
+        ("nolab:ROW", "No module named 'nolab'"),
+        ("mylab:NOT_A_ROW", "is a int, not a skelbench.variants.Variant"),
+        ("mylab:TWICE", "there is another row with the key 'conmlp-ce'"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named(name, said, tmp_path, monkeypatch):
+    (tmp_path / "mylab.py").write_text(LAB)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mylab", raising=False)
+    with pytest.raises(VariantError, match=re.escape(said)):
+        choose([name])

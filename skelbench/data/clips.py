@@ -15,10 +15,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from skelbench.errors import SkelbenchError
+
 IntArray = NDArray[np.int64]
 
 
-class DataError(ValueError):
+class DataError(SkelbenchError, ValueError):
     """Input that cannot be used; the message names the file, clip or key, and says what to do. One line."""
 
 

@@ -14,7 +14,7 @@ from skelbench.data.pyskl import read_pyskl
 from skelbench.data.synthetic import synthetic_corpus
 
 KNOWN_FORMATS = (
-    "a folder written by `python -m skelbench.prepare`, a ragged .npz (x, offsets, label, ...), "
+    "a folder written by `skelbench prepare`, a ragged .npz (x, offsets, label, ...), "
     "an NTU .npz as CTR-GCN or MAMP write it (x_train, y_train, ...), a PYSKL or mmaction2 .pkl"
 )
 
@@ -46,9 +46,7 @@ def _read(path: Path) -> Clips:
         if is_prepared(path):
             return read_folder(path)
         if any(path.glob("*.skeleton")) or any(path.glob("*/*.skeleton")):
-            raise DataError(
-                f"{path}: raw NTU files; run `python -m skelbench.prepare {path} OUT` and load OUT"
-            )
+            raise DataError(f"{path}: raw NTU files; run `skelbench prepare {path} OUT` and load OUT")
         raise DataError(f"{path}: a folder without meta.json; skelbench reads {KNOWN_FORMATS}")
     if zipfile.is_zipfile(path):
         members = Members(path)

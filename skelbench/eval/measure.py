@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from skelbench.eval.results import Speed
+from skelbench.runs.results import Speed
 from skelbench.training.task import Fitted, Task
 
 BATCH = 512

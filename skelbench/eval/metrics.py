@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
-_WORKING_MEMORY = 64  # MiB of distances at a time; sklearn would take 1024
-
-
-def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Wilson 1927)."""
-    interval = scipy.stats.binomtest(correct, total).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+# MiB of distances at a time; sklearn would take 1024.
+_WORKING_MEMORY = 64
 
 
 def top_k(logits: NDArray[np.float32], label: NDArray[np.int64], k: int) -> float:

@@ -1,70 +1,60 @@
-"""Going on in the folder of a run that was stopped: only with the configuration it was begun with."""
+"""Continuing an interrupted run: only with the configuration it was begun with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from skelbench.eval.config import ConfigError
-from skelbench.eval.results import Results, Setting
+from skelbench.eval.config import Config, ConfigError
+from skelbench.options import changeable
+from skelbench.runs.results import Results, RunInfo, VariantInfo
+from skelbench.training.settings import Settings
 
-# How the data are named, where they lie and which runs are wanted may change: none of it changes what a run computes.
-# What the options stand for (split, hyper-parameters, data) is compared as it was understood.
-FREE = {
-    "protocol",
-    "data",
-    "variants",
-    "seeds",
-    "preset",
-    "epochs",
-    "batch_size",
-    "lr",
-    "device",
-    "threads",
-    "out",
-    "cache",
-    "resume",
-}
-SAME = ("protocol", "data_sha256", "n_train", "n_test", "device", "threads")
+# What changeable options stand for is compared as it was understood.
+_SAME = ("protocol", "data_sha256", "n_train", "n_test", "device", "threads")
 
 
-def go_on(old: Results, new: Setting) -> Results:
-    """The finished scores of `old` under the setting of the command that goes on.
+def resumed(old: Results, new: RunInfo, variants: list[VariantInfo]) -> Results:
+    """The finished scores of `old`, as results of the command that continues the run.
+
+    Failures are left behind: what failed is tried again.
 
     Raises:
-        ConfigError: something differs that a score depends on; the message shows both values.
+        ConfigError: something that a score depends on differs; the message shows both values.
     """
-    differences = [f"{name} {before} then, {now} now" for name, before, now in _differences(old.setting, new)]
+    differences = [f"{name} was {before}, is now {now}" for name, before, now in _differences(old.info, new)]
     if differences:
         raise ConfigError(
             f"--resume: this is not the run in --out {new.config['out']}: {'; '.join(differences)}. "
-            "Name another folder, or give the options of then"
+            "Rerun with the original options, or name another folder"
         )
-    warnings = list(dict.fromkeys(old.setting.warnings + new.warnings))
-    for name, before, now in _code(old.setting, new):
-        warnings.append(f"resumed with {name} {now}, begun with {before}: the bits may differ")
-    merged: dict[str, Any] = {
-        name: [
-            *old.setting.config[name],
-            *(item for item in new.config[name] if item not in old.setting.config[name]),
-        ]
+    caveats = list(dict.fromkeys(old.info.caveats + new.caveats))
+    for name, before, now in _code(old.info, new):
+        caveats.append(f"resumed with {name} {now}, begun with {before}: the bits may differ")
+    merged = {
+        name: list(dict.fromkeys([*old.info.config[name], *new.config[name]]))
         for name in ("variants", "seeds")
     }
-    setting = replace(new, started=old.setting.started, warnings=warnings, config=new.config | merged)
-    return Results(setting, old.scores)
+    info = replace(new, started=old.info.started, caveats=caveats, config=new.config | merged)
+    asked = {row.key for row in variants}
+    kept = [row for row in old.variants if row.key not in asked]
+    return Results(info, variants + kept, old.scores)
 
 
-def _differences(old: Setting, new: Setting) -> Iterator[tuple[str, Any, Any]]:
-    for name in SAME:
+def _differences(old: RunInfo, new: RunInfo) -> Iterator[tuple[str, Any, Any]]:
+    for name in _SAME:
         yield from _pair(name, getattr(old, name), getattr(new, name))
-    for name in sorted(old.settings.keys() | new.settings.keys()):
-        yield from _pair(name, old.settings.get(name), new.settings.get(name))
-    for name in sorted((old.config.keys() | new.config.keys()) - FREE - new.settings.keys()):
-        yield from _pair(name, old.config.get(name), new.config.get(name))
+    # A setting that an older version did not have was at its default.
+    before, now = asdict(Settings()) | old.settings, new.settings
+    for name in sorted(now):
+        yield from _pair(name, before[name], now[name])
+    free = changeable(Config)
+    for name in sorted(new.config.keys() - free):
+        yield from _pair(name, old.config.get(name), new.config[name])
 
 
-def _code(old: Setting, new: Setting) -> Iterator[tuple[str, Any, Any]]:
+def _code(old: RunInfo, new: RunInfo) -> Iterator[tuple[str, Any, Any]]:
     yield from _pair("commit", old.git_revision, new.git_revision)
     for name in sorted(old.versions.keys() | new.versions.keys()):
         yield from _pair(name, old.versions.get(name), new.versions.get(name))

@@ -1,1 +1,1 @@
-"""Raw NTU folder -> packed dataset: `python -m skelbench.prepare`, or `skelbench.prepare.pipeline.prepare`."""
+"""Raw NTU folder -> packed dataset: `skelbench prepare`, or `skelbench.prepare.pipeline.prepare`."""

@@ -1,6 +1,6 @@
-"""Where a killed training goes on: all that its loop changes, written after an epoch, read back to the same bits.
+"""Where an interrupted training is resumed: all that its loop changes, written after an epoch, read back bit by bit.
 
-One safetensors file: tensors (weights, the optimiser's buffers, random states, which clips were seen) and, in its
+One safetensors file: tensors (weights, the optimizer's buffers, random states, which clips were seen) and, in its
 metadata, JSON (epoch, schedule, history). It replaces the one before it in one step, so a reader finds the old or the
 new one whole.
 """
@@ -8,7 +8,6 @@ new one whole.
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,13 +19,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from skelbench.runs.files import replacing
 from skelbench.training.log import EpochLog, TrainingError
 from skelbench.training.sampling import Sampler
 
-SHARE = (
-    0.05  #: of the time may go into writing; where an epoch lasts 20 times a write, every epoch is written
-)
-SCHEDULE = ("last_epoch", "_step_count", "_last_lr")  #: what a step of a torch schedule changes
+# Share of the time that may go into writing: where an epoch lasts 20 times a write, every epoch is written.
+SHARE = 0.05
+# What a step of a torch schedule changes.
+SCHEDULE = ("last_epoch", "_step_count", "_last_lr")
 
 
 @dataclass
@@ -34,20 +34,23 @@ class LoopState:
     """What a training loop changes from epoch to epoch; `history` and `curve` are filled in place."""
 
     model: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     fabric: Fabric
-    generator: torch.Generator | None = None  #: of the draws, where they are not torch's own
-    sampler: Sampler | None = None  #: whose count of clips seen is kept
+    generator: torch.Generator | None = None
+    """Of the draws, where they are not torch's own."""
+    sampler: Sampler | None = None
+    """Its count of clips seen is kept."""
     history: list[EpochLog] = field(default_factory=list)
-    curve: list[tuple[int, float]] = field(default_factory=list)  #: (epoch, test top-1)
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    """(epoch, test top-1)."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor, on the CPU."""
         found = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for place, buffers in self.optimiser.state_dict()["state"].items():
+        for place, buffers in self.optimizer.state_dict()["state"].items():
             found |= {
-                f"optimiser.{place}.{name}": value
+                f"optimizer.{place}.{name}": value
                 for name, value in buffers.items()
                 if isinstance(value, Tensor)
             }
@@ -62,10 +65,10 @@ class LoopState:
 
     def numbers(self) -> dict[str, Any]:
         """The rest, as JSON keeps it (floats come back to the bit)."""
-        schedule, optimiser = self.schedule.state_dict(), self.optimiser.state_dict()
+        schedule, optimizer = self.schedule.state_dict(), self.optimizer.state_dict()
         return {
             "schedule": {name: schedule[name] for name in SCHEDULE},
-            "rates": [group["lr"] for group in optimiser["param_groups"]],
+            "rates": [group["lr"] for group in optimizer["param_groups"]],
             "precision": self.fabric.strategy.precision.state_dict(),
             "history": [asdict(log) for log in self.history],
             "curve": self.curve,
@@ -74,14 +77,14 @@ class LoopState:
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Put everything back."""
         self.model.load_state_dict(_under("model.", tensors))
-        kept = self.optimiser.state_dict()
+        kept = self.optimizer.state_dict()
         buffers: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under("optimiser.", tensors).items():
+        for name, value in _under("optimizer.", tensors).items():
             place, _, buffer = name.partition(".")
             buffers.setdefault(int(place), {})[buffer] = value
         for group, rate in zip(kept["param_groups"], numbers["rates"], strict=True):
             group["lr"] = rate
-        self.optimiser.load_state_dict({"state": buffers, "param_groups": kept["param_groups"]})
+        self.optimizer.load_state_dict({"state": buffers, "param_groups": kept["param_groups"]})
         self.schedule.load_state_dict(numbers["schedule"])
         self.fabric.strategy.precision.load_state_dict(numbers["precision"])
         if self.generator:
@@ -123,7 +126,7 @@ class Checkpoint:
         except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise CheckpointError(
-                f"{self.path} cannot be read ({reason}): delete it, and its training begins again"
+                f"{self.path} cannot be read ({reason}): delete it, and its training starts again"
             ) from error
         return len(state.history)
 
@@ -132,17 +135,14 @@ class Checkpoint:
         now = time.monotonic()
         if not last and now - self._written < self._cost / SHARE:
             return
-        self.path.parent.mkdir(exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        save_file(state.tensors(), partial, metadata={"skelbench": json.dumps(state.numbers())})
-        os.replace(partial, self.path)
+        with replacing(self.path) as partial:
+            save_file(state.tensors(), partial, metadata={"skelbench": json.dumps(state.numbers())})
         self._written = time.monotonic()
         self._cost = self._written - now
 
     def discard(self) -> None:
         """The training is scored: nothing is left to go on with."""
-        for path in (self.path, self.path.with_suffix(".partial")):
-            path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
         if self.path.parent.exists() and not any(self.path.parent.iterdir()):
             self.path.parent.rmdir()
 

@@ -8,10 +8,12 @@ from torch import Tensor, nn
 from skelbench.models.conmlp import RaggedInput
 from skelbench.ops.clips import RaggedClips
 from skelbench.training.dataset import PackedDataset
-from skelbench.training.probe import fit_softmax
+from skelbench.training.probe import fit_softmax, probe_stage
 from skelbench.training.task import Fitted, Task, count_parameters, in_batches, top1
+from skelbench.training.variant import Variant
 
-PROBE_WIDTH = 256  #: the squared norm of a standardised representation, for which the probe's rate is meant
+# The squared norm of a standardised representation, for which the probe's rate is meant.
+PROBE_WIDTH = 256
 
 
 class Constant(nn.Module):
@@ -28,7 +30,7 @@ class Constant(nn.Module):
         return self.logits.expand(len(clips), -1)
 
 
-def majority(task: Task) -> Fitted:
+def majority(task: Task, variant: Variant) -> Fitted:
     """Always the most frequent class of the training clips, then the next (for top-5)."""
     counts = torch.bincount(task.data.label[task.train], minlength=task.shape.classes)
     model = Constant(counts / counts.sum())
@@ -37,7 +39,7 @@ def majority(task: Task) -> Fitted:
     )
 
 
-def raw_linear_probe(task: Task) -> Fitted:
+def raw_linear_probe(task: Task, variant: Variant) -> Fitted:
     """Softmax regression on the padded coordinates themselves, trained as the linear probe is.
 
     The rate is scaled to the inputs' mean squared norm, which stands in for the standardising of the probe's inputs
@@ -63,6 +65,7 @@ def raw_linear_probe(task: Task) -> Fitted:
         training_parameters=count_parameters(module),
         coverage=len(task.train),
         history=history,
+        stages=[probe_stage(task, rate)],
     )
 
 

@@ -6,6 +6,7 @@ by a linear probe on frozen representations; or cross-entropy on a classifier tr
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,87 +21,88 @@ from skelbench.models.conmlp import Decoder, InputShape, ProjectionHead
 from skelbench.ops.augment import draw
 from skelbench.ops.clips import RaggedClips
 from skelbench.ops.ragged import packed_rows
+from skelbench.runs.results import Stage
 from skelbench.training.checkpoint import LoopState
 from skelbench.training.descent import FactoredSGD
-from skelbench.training.log import EpochLog, TrainingError
-from skelbench.training.probe import linear_probe, ridge_accuracy
+from skelbench.training.log import EpochLog, require_finite
+from skelbench.training.probe import linear_probe, probe_stage, ridge_accuracy
 from skelbench.training.sampling import Sampler
 from skelbench.training.settings import Settings
 from skelbench.training.task import Fitted, Task, count_parameters, in_batches, top1
+from skelbench.training.variant import Variant, resolve
 
-LAST_LR = 1e-3  #: the cosine's end as a share of its start: ConMLP's lr_decay_rate 0.1, cubed
-TESTS_DURING_TRAINING = 20  #: how often the test split is looked at for the curves; nothing is chosen by them
-RELEASED_DRAW = 256  #: clips of the one random test draw that the released probe scores
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What the encoder is trained for, as its registry row says."""
-
-    encoder: Callable[[InputShape], nn.Module]  #: a module with `width`, RaggedClips -> (B, width)
-    loss: Callable[..., nn.Module] | None  #: contrastive loss; None: cross-entropy on the class labels
-    loss_options: dict[str, float]
-    instance_labels: bool  #: self-supervised: only the other view of the same clip is a positive
-    reconstruct: bool  #: add the decoder and its mean squared error
+# The cosine's end as a share of its start: ConMLP's lr_decay_rate 0.1, cubed.
+LAST_LR = 1e-3
+# How often the test split is looked at for the curves; nothing is chosen by them.
+TESTS_DURING_TRAINING = 20
+# Clips of the one random test draw that the released probe scores.
+RELEASED_DRAW = 256
 
 
 class _Model(nn.Module):
-    """Everything that takes part in training, as one module, so that Fabric wraps one thing."""
+    """Everything that takes part in training, as one module."""
 
-    def __init__(self, objective: Objective, shape: InputShape) -> None:
+    def __init__(self, variant: Variant, shape: InputShape) -> None:
         super().__init__()
-        self.encoder = objective.encoder(shape)
-        width = int(self.encoder.width)  # type: ignore[arg-type]
+        assert variant.encoder is not None
+        self.encoder: nn.Module = resolve(variant.encoder)(shape)
+        width = int(self.encoder.width)
         self.head: nn.Module = (
-            nn.Linear(width, shape.classes) if objective.loss is None else ProjectionHead(width)
+            nn.Linear(width, shape.classes) if variant.loss is None else ProjectionHead(width)
         )
-        self.decoder = Decoder(shape, width) if objective.reconstruct else None
+        self.decoder = Decoder(shape, width) if variant.reconstruct else None
 
     def forward(self, views: RaggedClips, target: RaggedClips | None) -> tuple[Tensor, Tensor | None]:
+        """Outputs of the head (B, width) and, with a decoder, the joints of `target`."""
         representation = self.encoder(views)
-        decoded = None if self.decoder is None else self.decoder(representation, target)
+        decoded = None
+        if self.decoder is not None and target is not None:
+            decoded = self.decoder(representation, target)
         return self.head(representation), decoded
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Trained:
     """A trained model and what its training showed."""
 
     model: _Model
-    sampler: Sampler
     history: list[EpochLog]
-    curve: list[tuple[int, float]]  #: (epoch, test top-1), where training looks at it
+    curve: list[tuple[int, float]]
+    """(epoch, test top-1), where training looks at it."""
+    coverage: int
+    stage: Stage
 
-    def complete(self, fitted: Fitted) -> Fitted:
-        """Add what training showed to the classifier made from it."""
+    @property
+    def clips_per_s(self) -> float:
+        """Training clips a second, the median over epochs."""
         rates = sorted(log.clips_per_s for log in self.history)
-        fitted.train_clips_per_s = rates[len(rates) // 2]
-        fitted.training_parameters = count_parameters(self.model)
-        fitted.coverage = self.sampler.coverage
-        fitted.history = self.history + fitted.history
-        return fitted
+        return rates[len(rates) // 2]
 
 
 def train_encoder(
     task: Task,
-    objective: Objective,
+    variant: Variant,
     tested: Callable[[int, _Model], float | None] = lambda epoch, model: None,
 ) -> _Trained:
     """Train on the task's training clips; an epoch is one pass over them (one draw under `conmlp60`).
 
-    SGD with momentum and weight decay; cosine without restarts, stepped once an epoch. Goes on from the task's
+    SGD with momentum and weight decay; cosine without restarts, stepped once an epoch. Continues from the task's
     checkpoint where there is one.
+
+    Raises:
+        TrainingError: the loss is not finite.
     """
     settings, data, fabric = task.settings, task.data, task.fabric
-    torch.manual_seed(task.seed)  # weights and dropout
-    generator = task.generator()  # batches, shears and reversals
-    model = _Model(objective, task.shape)
-    optimiser = _sgd(model, settings, fabric)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.epochs, settings.lr * LAST_LR)
-    wrapped, wrapped_optimiser = fabric.setup(model, optimiser)
-    contrast = objective.loss(**objective.loss_options) if objective.loss else nn.CrossEntropyLoss()
+    # torch's own generator makes weights and dropout; this one batches, shears and reversals.
+    torch.manual_seed(task.seed)
+    generator = task.generator()
+    model = _Model(variant, task.shape)
+    optimizer = _sgd(model, settings, fabric)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs, settings.lr * LAST_LR)
+    wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
+    contrast = variant.make_loss(settings) or nn.CrossEntropyLoss()
     sampler = Sampler(task.train, settings.batch_size, settings.sampling, task.shape.classes, generator)
-    state = LoopState(model, optimiser, schedule, fabric, generator, sampler)
+    state = LoopState(model, optimizer, schedule, fabric, generator, sampler)
     finished = task.checkpoint.restore(state) if task.checkpoint else 0
     for epoch in range(finished + 1, settings.epochs + 1):
         wrapped.train()
@@ -109,24 +111,23 @@ def train_encoder(
             shear, reverse = draw(len(indices), generator, settings.per_clip_draws)
             views = data.views(indices, shear, reverse)
             # The clip before augmentation is what both views are decoded to.
-            target = data.batch(indices.repeat(2)) if objective.reconstruct else None
+            target = data.batch(indices.repeat(2)) if variant.reconstruct else None
             outputs, decoded = wrapped(views, target)
-            labels = indices if objective.instance_labels else data.label[indices]
+            labels = indices if variant.instance_labels else data.label[indices]
             try:
                 loss = contrast(outputs, labels.repeat(2))
-            except RuntimeError as error:
-                if bool(torch.isfinite(outputs).all()):
-                    raise
-                raise _diverged("nan", epoch, settings) from error
+            except RuntimeError:
+                if not bool(torch.isfinite(outputs).all()):
+                    require_finite(math.nan, "the encoder", epoch, "--lr", settings.lr)
+                raise
             if target is not None and decoded is not None:
                 loss = loss + F.mse_loss(decoded, target.joints[packed_rows(target)])
-            wrapped_optimiser.zero_grad()
+            wrapped_optimizer.zero_grad()
             fabric.backward(loss)
-            wrapped_optimiser.step()
+            wrapped_optimizer.step()
             total += loss.detach() * len(indices)
         mean_loss = float(total) / sampler.clips_per_epoch
-        if not torch.isfinite(total):
-            raise _diverged(f"{mean_loss}", epoch, settings)
+        require_finite(mean_loss, "the encoder", epoch, "--lr", settings.lr)
         rate = sampler.clips_per_epoch / (time.perf_counter() - began)
         state.history.append(
             EpochLog("train", epoch, settings.epochs, mean_loss, float(schedule.get_last_lr()[0]), rate)
@@ -138,7 +139,8 @@ def train_encoder(
             task.checkpoint.save(state, last=epoch == settings.epochs)
         task.on_epoch(state.history[-1])
         task.watch(epoch, model.encoder)
-    return _Trained(model, sampler, state.history, state.curve)
+    stage = Stage("train", settings.epochs, sampler.batch_size, settings.lr, "SGD")
+    return _Trained(model, state.history, state.curve, sampler.coverage, stage)
 
 
 def _sgd(model: nn.Module, settings: Settings, fabric: Fabric) -> torch.optim.SGD:
@@ -150,11 +152,7 @@ def _sgd(model: nn.Module, settings: Settings, fabric: Fabric) -> torch.optim.SG
     )
 
 
-def _diverged(loss: str, epoch: int, settings: Settings) -> TrainingError:
-    return TrainingError(f"the loss is {loss} in epoch {epoch}: lower --lr (is {settings.lr:g})")
-
-
-def contrastive_then_probe(task: Task, objective: Objective) -> Fitted:
+def contrastive_then_probe(task: Task, variant: Variant) -> Fitted:
     """Pre-train with the contrastive objective, freeze, and fit a linear probe on the representations."""
     label = task.data.label
 
@@ -164,23 +162,46 @@ def contrastive_then_probe(task: Task, objective: Objective) -> Fitted:
         train, test = (in_batches(model.encoder, task.data.batch, part) for part in (task.train, task.test))
         return ridge_accuracy(train, label[task.train], test, label[task.test])
 
-    trained = train_encoder(task, objective, test)
-    fitted = trained.complete(_probe(task, trained.model.encoder))
-    fitted.pretraining_curve = trained.curve
-    return fitted
+    trained = train_encoder(task, variant, test)
+    encoder = trained.model.encoder
+    probe = _probe(task, encoder)
+    return Fitted(
+        _classifier(encoder, probe.layer),
+        task.data.batch,
+        probe.logits,
+        probe.train,
+        probe.test,
+        test_curve=probe.curve,
+        pretraining_curve=trained.curve,
+        released_score=probe.released,
+        training_parameters=count_parameters(trained.model),
+        coverage=trained.coverage,
+        train_clips_per_s=trained.clips_per_s,
+        history=trained.history + probe.history,
+        stages=[trained.stage, probe.stage],
+    )
 
 
-def _is_tested(epoch: int, epochs: int) -> bool:
-    return epoch % max(1, epochs // TESTS_DURING_TRAINING) == 0 or epoch == epochs
-
-
-def random_encoder_probe(task: Task, objective: Objective) -> Fitted:
+def random_encoder_probe(task: Task, variant: Variant) -> Fitted:
     """Control: the same probe on an encoder that was never trained."""
     torch.manual_seed(task.seed)
-    return _probe(task, _Model(objective, task.shape).encoder.to(task.fabric.device))
+    encoder = _Model(variant, task.shape).encoder.to(task.fabric.device)
+    probe = _probe(task, encoder)
+    return Fitted(
+        _classifier(encoder, probe.layer),
+        task.data.batch,
+        probe.logits,
+        probe.train,
+        probe.test,
+        test_curve=probe.curve,
+        released_score=probe.released,
+        training_parameters=count_parameters(encoder) + count_parameters(probe.layer),
+        history=probe.history,
+        stages=[probe.stage],
+    )
 
 
-def cross_entropy(task: Task, objective: Objective) -> Fitted:
+def cross_entropy(task: Task, variant: Variant) -> Fitted:
     """The encoder with a linear classifier, trained together on the class labels."""
 
     def test(epoch: int, model: _Model) -> float | None:
@@ -189,25 +210,49 @@ def cross_entropy(task: Task, objective: Objective) -> Fitted:
         logits = in_batches(_classifier(model.encoder, model.head), task.data.batch, task.test)
         return top1(logits, task.data.label[task.test])
 
-    trained = train_encoder(task, objective, test)
+    trained = train_encoder(task, variant, test)
     encoder, head = trained.model.encoder, trained.model.head
     train, test_representations = (
         in_batches(encoder, task.data.batch, part) for part in (task.train, task.test)
     )
     with torch.inference_mode():
         logits = head(test_representations.to(task.fabric.device)).float().cpu()
-    fitted = Fitted(
+    return Fitted(
         _classifier(encoder, head),
         task.data.batch,
         logits,
         train,
         test_representations,
         test_curve=trained.curve,
+        training_parameters=count_parameters(trained.model),
+        coverage=trained.coverage,
+        train_clips_per_s=trained.clips_per_s,
+        history=trained.history,
+        stages=[trained.stage],
     )
-    return trained.complete(fitted)
 
 
-def _probe(task: Task, encoder: nn.Module) -> Fitted:
+def _is_tested(epoch: int, epochs: int) -> bool:
+    return epoch % max(1, epochs // TESTS_DURING_TRAINING) == 0 or epoch == epochs
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """A linear probe and what its training showed."""
+
+    layer: nn.Linear
+    logits: Tensor
+    """float32 (n_test, classes)."""
+    train: Tensor
+    """float32 (n_train, width), the representations it was trained on."""
+    test: Tensor
+    curve: list[tuple[int, float]]
+    released: float | None
+    history: list[EpochLog]
+    stage: Stage
+
+
+def _probe(task: Task, encoder: nn.Module) -> _Probe:
     """Representations once, then the linear probe; the best test top-1 over its epochs is kept apart."""
     device = task.fabric.device
     train, test = (in_batches(encoder, task.data.batch, part) for part in (task.train, task.test))
@@ -216,13 +261,14 @@ def _probe(task: Task, encoder: nn.Module) -> Fitted:
     representations = representations.to(device)
     on_device, label = test.to(device), task.data.label[task.test]
     draws = task.generator()
+    as_released = task.settings.sampling == "conmlp60"
     curve: list[tuple[int, float]] = []
     released = [0.0]
 
     def after_epoch(layer: nn.Linear) -> None:
         with torch.inference_mode():
             curve.append((len(curve) + 1, top1(layer(on_device), label)))
-            if task.settings.sampling == "conmlp60":
+            if as_released:
                 pool = min(task.shape.classes, len(task.test))
                 drawn = torch.randint(pool, (RELEASED_DRAW,), generator=draws).to(device)
                 released.append(top1(layer(on_device[drawn]), label[drawn]))
@@ -230,17 +276,8 @@ def _probe(task: Task, encoder: nn.Module) -> Fitted:
     layer, history = linear_probe(task, representations, after_epoch)
     with torch.inference_mode():
         logits = layer(on_device).float().cpu()
-    return Fitted(
-        _classifier(encoder, layer),
-        task.data.batch,
-        logits,
-        train,
-        test,
-        test_curve=curve,
-        released_score=max(released) if task.settings.sampling == "conmlp60" else None,
-        training_parameters=count_parameters(encoder) + count_parameters(layer),
-        history=history,
-    )
+    stage = probe_stage(task, task.settings.probe_lr)
+    return _Probe(layer, logits, train, test, curve, max(released) if as_released else None, history, stage)
 
 
 def _classifier(encoder: nn.Module, head: nn.Module) -> nn.Module:

@@ -18,31 +18,26 @@ from skelbench.graph2vec.batches import CHOSEN_LABELLINGS, LabelBatches
 from skelbench.graph2vec.documents import Vocabulary
 from skelbench.graph2vec.graphs import SkeletonGraphs, window_topology
 from skelbench.graph2vec.poses import poses
-from skelbench.models.recurrent import Cell, SequenceClassifier
+from skelbench.models.recurrent import SequenceClassifier
 from skelbench.models.wl_bag import WLBagGRU
-from skelbench.training.log import EpochLog, TrainingError
-from skelbench.training.sequence import SequenceSettings, Vectors, train_sequence_classifier
+from skelbench.runs.results import Stage
+from skelbench.training.log import EpochLog
+from skelbench.training.sequence import Sequences, SequenceSettings, Vectors, train_sequence_classifier
 from skelbench.training.settings import Settings
 from skelbench.training.task import Fitted, Task, count_parameters
+from skelbench.training.variant import Variant
 from skelbench.training.weights import Batch, BuiltFrom, Inputs
 
-BAG_RATE = 0.003  #: Adam, half cosine; with the floor, chosen on a validation camera (graph2vec/README.md)
-BAG_FLOOR = 5  #: training clips that a subtree must occur in
+# Adam, half cosine; with the floor, chosen on a validation camera (graph2vec/README.md).
+BAG_RATE = 0.003
+# Training clips that a subtree must occur in.
+BAG_FLOOR = 5
 BAG_ITERATIONS = 1
-TABLES = "graph2vec."  #: prefix of an embedding's tables among the stored weights
+# Prefix of an embedding's tables among the stored weights.
+TABLES = "graph2vec."
 
 
-def graph2vec_lstm(task: Task) -> Fitted:
-    """graph2vec, then an LSTM over the clip's graphs."""
-    return _graph2vec(task, "lstm")
-
-
-def graph2vec_gru(task: Task) -> Fitted:
-    """graph2vec, then a GRU over the clip's graphs."""
-    return _graph2vec(task, "gru")
-
-
-def _graph2vec(task: Task, cell: Cell) -> Fitted:
+def graph2vec(task: Task, variant: Variant) -> Fitted:
     """PV-DBOW vectors of each graph (training graphs alone make the vocabulary), then a recurrent classifier."""
     settings, clips = task.settings, task.clips
     order = torch.cat([task.train, task.test]).cpu()
@@ -56,27 +51,26 @@ def _graph2vec(task: Task, cell: Cell) -> Fitted:
     vectors = vectors.reshape(len(order), settings.windows, -1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
-        classifier = SequenceClassifier(task.shape.classes, cell, input=vectors.shape[2])
+        classifier = SequenceClassifier(task.shape.classes, variant.cell or "lstm", input=vectors.shape[2])
     place = torch.full((len(clips),), -1)
     place[order] = positions
-    fitted = _train(
+    return _train(
         task,
         classifier.to(task.fabric.device),
         Vectors(vectors[train]),
         Vectors(vectors[test]),
         lambda indices: vectors[place[indices.cpu()]].to(task.fabric.device),
         rate=SequenceSettings.learning_rate,
+        table_parameters=model.n_table_parameters_,
+        tables={
+            f"{TABLES}tokens": torch.from_numpy(model.vocabulary_.tokens),
+            f"{TABLES}counts": torch.from_numpy(model.vocabulary_.counts),
+            f"{TABLES}table": torch.from_numpy(model.table_),
+        },
     )
-    fitted.training_parameters += model.n_table_parameters_
-    fitted.tables = {
-        f"{TABLES}tokens": torch.from_numpy(model.vocabulary_.tokens),
-        f"{TABLES}counts": torch.from_numpy(model.vocabulary_.counts),
-        f"{TABLES}table": torch.from_numpy(model.table_),
-    }
-    return fitted
 
 
-def wl_bag_gru(task: Task) -> Fitted:
+def wl_bag_gru(task: Task, variant: Variant) -> Fitted:
     """Subtree tokens made on the fly, a learned table, their sum per graph, and a GRU: trained together."""
     settings = task.settings
     everything = poses(task.clips, "disjoint", task.shape.max_bodies)
@@ -109,7 +103,9 @@ def wl_bag_gru(task: Task) -> Fitted:
     )
 
 
-def restore_graph2vec(built: BuiltFrom, weights: dict[str, Tensor]) -> tuple[nn.Sequential, Inputs]:
+def restore_graph2vec(
+    variant: Variant, built: BuiltFrom, weights: dict[str, Tensor]
+) -> tuple[nn.Sequential, Inputs]:
     """A stored graph2vec row. `Graph2Vec.transform` infers all graphs it is given together, so the vectors of one clip
     vary a little with the others."""
     tables = {
@@ -130,12 +126,13 @@ def restore_graph2vec(built: BuiltFrom, weights: dict[str, Tensor]) -> tuple[nn.
         vectors = torch.from_numpy(embedding.transform(graphs)).reshape(len(clips), settings.windows, -1)
         return lambda indices: vectors[indices.cpu()].to(device)
 
-    cell: Cell = "lstm" if built.variant.endswith("lstm") else "gru"
-    model = SequenceClassifier(built.shape["classes"], cell, input=tables["table"].shape[1])
+    model = SequenceClassifier(built.shape["classes"], variant.cell or "lstm", input=tables["table"].shape[1])
     return _headless(model, weights), inputs
 
 
-def restore_wl_bag(built: BuiltFrom, weights: dict[str, Tensor]) -> tuple[nn.Sequential, Inputs]:
+def restore_wl_bag(
+    variant: Variant, built: BuiltFrom, weights: dict[str, Tensor]
+) -> tuple[nn.Sequential, Inputs]:
     """A stored wl-bag row."""
     bodies, windows = built.shape["max_bodies"], Settings(**built.settings).windows
     skeleton = Skeleton(tuple(built.joint_names), tuple((child, up) for child, up in built.edges), root=0)
@@ -173,40 +170,42 @@ def _skeleton_graphs(clips: Clips, settings: Settings) -> SkeletonGraphs:
 def _train(
     task: Task,
     model: nn.Module,
-    train: Vectors | LabelBatches,
-    test: Vectors | LabelBatches,
+    train: Sequences,
+    test: Sequences,
     batch: Callable[[Tensor], Tensor],
     rate: float,
     cosine: bool = False,
+    table_parameters: int = 0,
+    tables: dict[str, Tensor] | None = None,
 ) -> Fitted:
     settings = task.settings
-    try:
-        result = train_sequence_classifier(
-            model,
-            train,
-            task.data.label[task.train].cpu(),
-            test,
-            SequenceSettings(
-                epochs=settings.sequence_epochs,
-                batch_size=settings.sequence_batch_size,
-                learning_rate=rate,
-                cosine=cosine,
-                seed=task.seed,
-            ),
-            task.on_epoch,
-            task.checkpoint,
-            task.fabric,
-        )
-    except FloatingPointError as error:
-        raise TrainingError(str(error)) from error
+    rate = settings.sequence_lr or rate
+    result = train_sequence_classifier(
+        model,
+        train,
+        task.data.label[task.train].cpu(),
+        test,
+        SequenceSettings(
+            epochs=settings.sequence_epochs,
+            batch_size=settings.sequence_batch_size,
+            learning_rate=rate,
+            cosine=cosine,
+            seed=task.seed,
+        ),
+        task.on_epoch,
+        task.checkpoint,
+        task.fabric,
+    )
     return Fitted(
         model,
         batch,
         result.logits,
-        training_parameters=count_parameters(model),
+        tables=tables or {},
+        training_parameters=count_parameters(model) + table_parameters,
         coverage=len(task.train),
         train_clips_per_s=result.clips_per_second,
         history=result.history,
+        stages=[Stage("train", settings.sequence_epochs, settings.sequence_batch_size, rate, "Adam")],
     )
 
 

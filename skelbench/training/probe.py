@@ -13,11 +13,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from skelbench.training.log import EpochLog, TrainingError
+from skelbench.runs.results import Stage
+from skelbench.training.log import EpochLog, require_finite
 from skelbench.training.sampling import Sampler
 from skelbench.training.task import Task
 
-DECAY_AT = (0.6, 0.75, 0.9)  #: of the epochs; ConMLP's main_linear: 60, 75, 90 of 100
+# Shares of the epochs; ConMLP's main_linear: 60, 75, 90 of 100.
+DECAY_AT = (0.6, 0.75, 0.9)
 DECAY = 0.2
 
 
@@ -46,24 +48,21 @@ def fit_softmax(
     sampler = Sampler(
         task.train, settings.probe_batch_size, settings.sampling, task.shape.classes, task.generator()
     )
-    optimiser = torch.optim.SGD(module.parameters(), lr=lr, momentum=0.9)
+    optimizer = torch.optim.SGD(module.parameters(), lr=lr, momentum=0.9)
     milestones = sorted({max(1, round(settings.probe_epochs * share)) for share in DECAY_AT})
-    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, gamma=DECAY)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=DECAY)
     history: list[EpochLog] = []
     module.train()
     for epoch in range(1, settings.probe_epochs + 1):
         began, total = time.perf_counter(), torch.zeros((), device=task.data.label.device)
         for indices in sampler.epoch():
             loss = F.cross_entropy(module(batch(indices)), task.data.label[indices])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             total += loss.detach() * len(indices)
         mean_loss = float(total) / sampler.clips_per_epoch
-        if not torch.isfinite(total):
-            raise TrainingError(
-                f"the probe's loss is {mean_loss} in epoch {epoch}: lower --probe-lr (is {lr:g})"
-            )
+        require_finite(mean_loss, "the linear probe", epoch, "--probe-lr", settings.probe_lr)
         rate = sampler.clips_per_epoch / (time.perf_counter() - began)
         history.append(
             EpochLog("probe", epoch, settings.probe_epochs, mean_loss, float(schedule.get_last_lr()[0]), rate)
@@ -72,6 +71,12 @@ def fit_softmax(
         schedule.step()
         after_epoch()
     return history
+
+
+def probe_stage(task: Task, lr: float) -> Stage:
+    """How `fit_softmax` trains with this rate."""
+    settings = task.settings
+    return Stage("probe", settings.probe_epochs, settings.probe_batch_size, lr, "SGD")
 
 
 def linear_probe(

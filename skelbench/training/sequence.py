@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from skelbench.training.checkpoint import Checkpoint, LoopState
-from skelbench.training.log import EpochLog
+from skelbench.training.log import EpochLog, require_finite
 
 
 class Sequences(Protocol):
@@ -41,13 +40,14 @@ class Vectors:
 
 @dataclass(frozen=True)
 class SequenceSettings:
-    """Hyper-parameters; the defaults are the report's."""
+    """Hyper-parameters; the defaults are the NITAP report's."""
 
     epochs: int = 150
     batch_size: int = 256
     learning_rate: float = 0.001
     weight_decay: float = 0.0
-    cosine: bool = False  #: the rate falls to zero along a half cosine, step by step
+    cosine: bool = False
+    """The rate falls to zero along a half cosine, step by step."""
     label_smoothing: float = 0.0
     seed: int = 0
 
@@ -56,9 +56,12 @@ class SequenceSettings:
 class SequenceResult:
     """What a training gives."""
 
-    logits: Tensor  #: float32 (N_test, classes), on the CPU, after the last epoch
-    history: list[EpochLog]  #: one entry per epoch
-    clips_per_second: float  #: training clips over the time of all epochs
+    logits: Tensor
+    """float32 (N_test, classes), on the CPU, after the last epoch."""
+    history: list[EpochLog]
+    """One entry per epoch."""
+    clips_per_second: float
+    """Training clips over the time of all epochs."""
 
 
 def train_sequence_classifier(
@@ -73,14 +76,22 @@ def train_sequence_classifier(
 ) -> SequenceResult:
     """Train `model`, on the device of its parameters, and classify the test clips.
 
-    labels: int64 (N,), 0-based classes of the training clips.
-    on_epoch: told of every epoch.
-    checkpoint: where the training is kept after its epochs, and goes on from to the same bits.
-    fabric: its precision and device are kept with the checkpoint; default: float32 on the CPU.
-
     An epoch visits every clip once in random order. Shuffling, dropout and the batches' random variation follow
-    `settings.seed`; the caller's random state is left as it was. Raises ValueError where clips and labels differ in
-    number, FloatingPointError, naming the epoch, where the loss is not finite.
+    `settings.seed`; the caller's random state is left as it was.
+
+    Args:
+        model: sequences -> logits (B, classes).
+        train: N training clips.
+        labels: int64 (N,), 0-based classes of the training clips.
+        test: the test clips.
+        settings: hyper-parameters.
+        on_epoch: told of every epoch.
+        checkpoint: where the training is kept after its epochs, and resumed from bit-identically.
+        fabric: its precision and device are kept with the checkpoint; default: float32 on the CPU.
+
+    Raises:
+        ValueError: clips and labels differ in number.
+        TrainingError: the loss is not finite; the message names the epoch.
     """
     if len(train) != len(labels):
         raise ValueError(f"{len(train)} training clips, but {len(labels)} labels")
@@ -113,10 +124,7 @@ def train_sequence_classifier(
                 schedule.step()
                 total += float(loss.detach()) * len(indices)
             loss_of_epoch = total / len(train)
-            if not math.isfinite(loss_of_epoch):
-                raise FloatingPointError(
-                    f"epoch {epoch}: the loss is {loss_of_epoch}; lower the learning rate"
-                )
+            require_finite(loss_of_epoch, "the classifier", epoch, "--sequence-lr", settings.learning_rate)
             clips_per_s = len(train) / (time.perf_counter() - begin)
             state.history.append(EpochLog("train", epoch, settings.epochs, loss_of_epoch, rate, clips_per_s))
             if checkpoint:

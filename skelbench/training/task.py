@@ -13,31 +13,45 @@ from torch import Tensor, nn
 
 from skelbench.data.clips import Clips
 from skelbench.models.conmlp import InputShape
+from skelbench.runs.results import Stage
 from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.log import EpochLog
 from skelbench.training.settings import Settings
 
 
-@dataclass
+def _silent(log: EpochLog) -> None:
+    pass
+
+
+def _unwatched(epoch: int, encoder: nn.Module) -> None:
+    pass
+
+
+@dataclass(frozen=True)
 class Task:
     """One variant on one split with one seed."""
 
     clips: Clips
     data: PackedDataset
-    train: Tensor  #: int64 (n_train,), clip indices
-    test: Tensor  #: int64 (n_test,)
+    train: Tensor
+    """int64 (n_train,), clip indices."""
+    test: Tensor
+    """int64 (n_test,)."""
     settings: Settings
     seed: int
     fabric: Fabric
-    on_epoch: Callable[[EpochLog], None] = lambda log: None
-    watch: Callable[[int, nn.Module], None] = lambda epoch, encoder: None
+    on_epoch: Callable[[EpochLog], None] = _silent
+    watch: Callable[[int, nn.Module], None] = _unwatched
     """Shown the encoder after each epoch of its training; what it raises ends the training."""
-    checkpoint: Checkpoint | None = None  #: where the training is kept and goes on from
-    embeddings: Path | None = None  #: folder of the graph family's embeddings, by content
+    checkpoint: Checkpoint | None = None
+    """Where the training is kept and resumed from."""
+    embeddings: Path | None = None
+    """Folder of the graph family's embeddings, by content."""
 
     @property
     def shape(self) -> InputShape:
+        """What the padded clips look like to a model."""
         return self.data.shape
 
     def generator(self) -> torch.Generator:
@@ -45,14 +59,17 @@ class Task:
         return torch.Generator().manual_seed(self.seed)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Fitted:
     """A trained classifier and what its training showed."""
 
-    inference: nn.Module  #: `batch(indices)` -> logits (B, classes)
+    inference: nn.Module
+    """`batch(indices)` -> logits (B, classes)."""
     batch: Callable[[Tensor], Any]
-    test_logits: Tensor  #: float32 (n_test, classes), the whole test split, last epoch
-    train_representations: Tensor | None = None  #: float32 (n_train, width)
+    test_logits: Tensor
+    """float32 (n_test, classes), the whole test split, last epoch."""
+    train_representations: Tensor | None = None
+    """float32 (n_train, width)."""
     test_representations: Tensor | None = None
     test_curve: list[tuple[int, float]] = field(default_factory=list)
     """(epoch, test top-1) while the classifier was trained; it is looked at, nothing is chosen by it."""
@@ -60,11 +77,16 @@ class Fitted:
     """(epoch, test top-1 of a ridge probe) while the encoder was trained; likewise only looked at."""
     tables: dict[str, Tensor] = field(default_factory=dict)
     """What was learned besides the weights of `inference`, stored with them."""
-    released_score: float | None = None  #: only for `conmlp60`: the score the released code would print
-    training_parameters: int = 0  #: all that training used, projection head and decoder included
-    coverage: int = 0  #: distinct training clips seen
+    released_score: float | None = None
+    """Only for `conmlp60`: the score the released code would print."""
+    training_parameters: int = 0
+    """All that training used, projection head and decoder included."""
+    coverage: int = 0
+    """Distinct training clips seen."""
     train_clips_per_s: float | None = None
     history: list[EpochLog] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
+    """How the training was set up, in the order of its stages."""
 
     @property
     def best_on_test(self) -> float | None:

@@ -1,19 +1,18 @@
-"""Stored weights: safetensors with, in the metadata, all that is needed to build the encoder again.
+"""Stored weights: safetensors with, in the metadata, what is needed to build the model again.
 
-encoder = skelbench.load("runs/one", "conmlp-supcon")
-encoder.represent("nw_ucla.npz")        # float32 (clips, 256)
+The file holds no code, and no name in it is imported: the model's classes are those of the registry's row.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pkgutil
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,19 +21,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-import skelbench
 from skelbench import data as clip_data
 from skelbench.data.clips import Clips, DataError
+from skelbench.errors import SkelbenchError
 from skelbench.models.conmlp import InputShape
+from skelbench.runs.files import replacing
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.task import Fitted, Task, in_batches
-
-if TYPE_CHECKING:
-    from skelbench.variants import Variant
+from skelbench.training.variant import Variant, name_of, resolve
 
 FORMAT = 1
-Batch = Callable[[Tensor], Any]  #: clip indices -> the model's input
+Batch = Callable[[Tensor], Any]
+"""Clip indices -> the model's input."""
 Inputs = Callable[[Clips, torch.device], Batch]
+ClipSource = Clips | str | os.PathLike[str]
+
+
+class WeightsError(SkelbenchError):
+    """Weights that cannot be used; one line that names the file."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +47,38 @@ class BuiltFrom:
 
     variant: str
     seed: int
-    encoder: str | None  #: "module:name" of an encoder of packed clips; None where the variant has none
-    shape: dict[str, int]  #: fields of InputShape
+    encoder: str | None
+    """Name of the encoder's class, to be read; None where the variant has none."""
+    shape: dict[str, int]
+    """Fields of InputShape."""
     joint_names: list[str]
     class_names: list[str]
-    align: str  #: how clips were turned before training
+    align: str
+    """How clips were turned before training."""
     dataset: str
     data_sha256: str
     settings: dict[str, Any]
-    version: str  #: of skelbench
-    restore: str | None = None  #: "module:name" of what makes another kind of model again
-    edges: list[list[int]] = field(default_factory=list)  #: bones of the skeleton: child, parent
+    version: str
+    """Of skelbench."""
+    restore: str | None = None
+    """Name of what makes another kind of model again, to be read."""
+    edges: list[list[int]] = field(default_factory=list)
+    """Bones of the skeleton: child, parent."""
     format: int = FORMAT
 
 
 def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -> None:
-    """The classifier of a fitted variant, with what built it."""
+    """Write the classifier of a fitted variant, with what built it.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
     learned = fitted.inference.state_dict() | fitted.tables
     weights = {key: value.detach().contiguous().cpu() for key, value in learned.items()}
     built = BuiltFrom(
         variant=variant.key,
         seed=task.seed,
-        encoder=variant.encoder,
+        encoder=name_of(variant.encoder),
         shape=asdict(task.shape),
         joint_names=list(task.clips.skeleton.joint_names),
         class_names=list(task.clips.class_names),
@@ -72,15 +86,16 @@ def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -
         dataset=task.clips.dataset,
         data_sha256=task.clips.content_hash,
         settings=asdict(task.settings),
-        version=skelbench.__version__,
-        restore=variant.restore,
+        version=version("skelbench"),
+        restore=name_of(variant.restore),
         edges=[list(edge) for edge in task.clips.skeleton.edges],
     )
-    save_file(weights, path, metadata={"skelbench": json.dumps(asdict(built))})
+    with replacing(path) as partial:
+        save_file(weights, partial, metadata={"skelbench": json.dumps(asdict(built))})
 
 
-#: Encoder and classifier of a weights file, and how clips become their input. KeyError or RuntimeError: no fit.
-Restore = Callable[[BuiltFrom, dict[str, Tensor]], tuple[nn.Sequential, Inputs]]
+Restore = Callable[[Variant, BuiltFrom, dict[str, Tensor]], tuple[nn.Sequential, Inputs]]
+"""Encoder and classifier of a weights file, and how clips become their input. KeyError, RuntimeError: no fit."""
 
 
 class Encoder:
@@ -97,7 +112,7 @@ class Encoder:
         """Names of the classes, in the order of `classify`'s columns."""
         return tuple(self.built.class_names)
 
-    def represent(self, clips: Clips | str | os.PathLike[str]) -> NDArray[np.float32]:
+    def represent(self, clips: ClipSource) -> NDArray[np.float32]:
         """Representations float32 (N, width) of N clips, given as read or as a path of any known format.
 
         Clips are moved to their origin and turned as the training clips were.
@@ -108,11 +123,11 @@ class Encoder:
         """
         return self._run(self.model[0], clips)
 
-    def classify(self, clips: Clips | str | os.PathLike[str]) -> NDArray[np.float32]:
+    def classify(self, clips: ClipSource) -> NDArray[np.float32]:
         """Logits float32 (N, classes); the same conditions as `represent`."""
         return self._run(self.model, clips)
 
-    def _run(self, module: nn.Module, clips: Clips | str | os.PathLike[str]) -> NDArray[np.float32]:
+    def _run(self, module: nn.Module, clips: ClipSource) -> NDArray[np.float32]:
         if not isinstance(clips, Clips):
             clips = clip_data.load(clips)
         self._check(clips)
@@ -134,49 +149,54 @@ class Encoder:
                 worst = int(count.argmax())
                 raise DataError(
                     f"{clips.source}: clip {clips.names[worst]} has {count[worst]} {what}, {who} takes at most {most}: "
-                    f"leave out what is over"
+                    f"leave out the {what} beyond that"
                 )
 
 
-def load(run: str | os.PathLike[str], variant: str, seed: int | None = None, device: str = "cpu") -> Encoder:
-    """The encoder that a run trained.
+def load(path: Path, variant: Variant, device: str = "cpu") -> Encoder:
+    """The encoder in a weights file.
 
     Args:
-        run: output folder of `python -m skelbench.eval`.
-        variant: key of the variant, "conmlp-supcon" for instance.
-        seed: which of its seeds; None takes the smallest.
+        path: written by `save`.
+        variant: the row that was trained; it says which classes are built.
         device: where it shall run.
 
     Raises:
-        ValueError: no such weights, or a file that this version cannot read; the message says what there is.
+        WeightsError: the file cannot be read, does not fit the row, or the row has no encoder of clips.
     """
-    folder = Path(run) / "weights"
-    found = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
-    seeds = sorted(int(stem.removeprefix(f"{variant}-seed")) for stem in found if _is_seed(stem, variant))
-    if not seeds or (seed is not None and seed not in seeds):
-        have = ", ".join(found) or "nothing"
-        wanted = variant if seed is None else f"{variant} with seed {seed}"
-        raise ValueError(f"{folder} has no weights of {wanted}; it has {have}")
-    path = found[f"{variant}-seed{seeds[0] if seed is None else seed}"]
-    built, weights = _read(path)
-    if built.encoder is None and built.restore is None:
-        raise ValueError(f"{path}: {variant} has no encoder of clips")
-    restore: Restore = pkgutil.resolve_name(built.restore) if built.restore else _restore_encoder
+    built, weights = read(path)
+    if variant.encoder is None and variant.restore is None:
+        raise WeightsError(f"{path}: {variant.key} has no encoder of clips")
+    restore: Restore = resolve(variant.restore) if variant.restore else _restore_encoder
     try:
-        model, inputs = restore(built, weights)
-    except (RuntimeError, KeyError) as error:
-        raise ValueError(f"{path} does not fit skelbench {skelbench.__version__}: {error}") from error
+        model, inputs = restore(variant, built, weights)
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{path} does not fit {variant.key} of this version: {reason}") from error
     return Encoder(model, inputs, built, torch.device(device))
 
 
-def _restore_encoder(built: BuiltFrom, weights: dict[str, Tensor]) -> tuple[nn.Sequential, Inputs]:
+def _restore_encoder(
+    variant: Variant, built: BuiltFrom, weights: dict[str, Tensor]
+) -> tuple[nn.Sequential, Inputs]:
     """An encoder of packed clips and its linear classifier."""
+    assert variant.encoder is not None
     shape = InputShape(**built.shape)
-    encoder = pkgutil.resolve_name(str(built.encoder))(shape)
-    model = nn.Sequential(
-        OrderedDict(encoder=encoder, classifier=nn.Linear(int(encoder.width), shape.classes))
-    )
-    model.load_state_dict(weights)
+    make = resolve(variant.encoder)
+
+    def build() -> nn.Sequential:
+        encoder = make(shape)
+        classifier = nn.Linear(int(encoder.width), shape.classes)
+        return nn.Sequential(OrderedDict(encoder=encoder, classifier=classifier))
+
+    # On the meta device the shapes are held against the file's tensors before anything is allocated.
+    with torch.device("meta"):
+        model = build()
+    model.load_state_dict(weights, assign=True)
+    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+        # A buffer that is not stored: the encoder makes it itself.
+        model = build()
+        model.load_state_dict(weights)
 
     def inputs(clips: Clips, device: torch.device) -> Batch:
         dataset = PackedDataset(clips, device)
@@ -186,18 +206,19 @@ def _restore_encoder(built: BuiltFrom, weights: dict[str, Tensor]) -> tuple[nn.S
     return model, inputs
 
 
-def _is_seed(stem: str, variant: str) -> bool:
-    return stem.startswith(f"{variant}-seed") and stem.removeprefix(f"{variant}-seed").isdigit()
+def read(path: Path) -> tuple[BuiltFrom, dict[str, Tensor]]:
+    """What a weights file says of itself, and its tensors.
 
-
-def _read(path: Path) -> tuple[BuiltFrom, dict[str, Tensor]]:
+    Raises:
+        WeightsError: the file is missing, damaged, or newer than this version.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             raw = json.loads((file.metadata() or {})["skelbench"])
             if raw["format"] > FORMAT:
-                raise ValueError(
+                raise WeightsError(
                     f"{path} was written by skelbench {raw['version']}, newer than this one: upgrade"
                 )
             return BuiltFrom(**raw), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read as weights of skelbench: {error}") from error
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as weights of skelbench: {error}") from error

@@ -1,6 +1,7 @@
 """A run that is killed goes on to the same bits; a changed configuration is refused."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +16,7 @@ import skelbench.data
 from skelbench.eval import Config, Results, run
 from skelbench.eval.config import ConfigError
 from skelbench.training import checkpoint as checkpoints
-from skelbench.training.checkpoint import CheckpointError
-from tests.conftest import make_clips
+from tests.conftest import config_of, make_clips
 
 VARIANTS = ("conmlp-recon", "conmlp-ce", "majority")
 
@@ -29,10 +29,8 @@ def data(tmp_path_factory):
 
 
 def config(data, out, **changes) -> Config:
-    base = Config(
-        "xview", data, VARIANTS, epochs=40, probe_epochs=5, batch_size=16, threads=1, device="cpu", out=out
-    )
-    return replace(base, **changes)
+    base = dict(variants=VARIANTS, epochs=40, probe_epochs=5, batch_size=16, threads=1, device="cpu")
+    return config_of(data=data, out=out, **(base | changes))
 
 
 def killed(command, out, reached) -> None:
@@ -126,17 +124,17 @@ def test_finished_runs_are_kept_and_seeds_are_added(data, tmp_path):
     assert [(score.variant, score.seed) for score in more.scores] == [
         (variant, seed) for variant in ("majority", "raw-linear") for seed in (0, 1)
     ]
-    assert more.setting.config["seeds"] == [0, 1]
+    assert more.info.config["seeds"] == [0, 1]
     assert Results.load(tmp_path / "out" / "results.json").scores == more.scores
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"epochs": 41}, "epochs 40 then, 41 now"),
-        ({"temperature": 0.2}, "temperature None then, 0.2 now"),
-        ({"align": "body"}, "align none then, body now"),
-        ({"protocol": "xsub"}, "protocol xview then, xsub now"),
+        ({"epochs": 41}, "epochs was 40, is now 41"),
+        ({"temperature": 0.2}, "temperature was None, is now 0.2"),
+        ({"align": "body"}, "align was none, is now body"),
+        ({"protocol": "xsub"}, "protocol was xview, is now xsub"),
     ],
 )
 def test_a_changed_configuration_is_refused_with_the_difference(data, tmp_path, change, said, monkeypatch):
@@ -145,7 +143,7 @@ def test_a_changed_configuration_is_refused_with_the_difference(data, tmp_path, 
     if "align" in change:  # the tiny skeleton has no shoulders to align by
         monkeypatch.setattr(skelbench.data, "preprocess", lambda clips, align: clips)
     with pytest.raises(ConfigError, match=said):
-        run(replace(begun, resume=True, **change))
+        run(config(data, tmp_path / "out", **({"variants": ("majority",), "resume": True} | change)))
 
 
 def test_other_data_are_refused(data, tmp_path):
@@ -161,7 +159,7 @@ def test_resume_needs_a_folder_and_a_run_is_not_overwritten(data, tmp_path):
         run(config(data, None, resume=True))
     begun = config(data, tmp_path / "out", variants=("majority",))
     run(begun)
-    with pytest.raises(ConfigError, match="--resume goes on with it"):
+    with pytest.raises(ConfigError, match="--resume continues it"):
         run(begun)
 
 
@@ -169,5 +167,7 @@ def test_a_damaged_checkpoint_is_named(data, tmp_path):
     path = tmp_path / "out" / "checkpoints" / "conmlp-ce-seed0.safetensors"
     path.parent.mkdir(parents=True)
     path.write_bytes(np.arange(10).tobytes())
-    with pytest.raises(CheckpointError, match=r"conmlp-ce-seed0\.safetensors cannot be read.*delete it"):
-        run(config(data, tmp_path / "out", variants=("conmlp-ce",), resume=True))
+    results = run(config(data, tmp_path / "out", variants=("conmlp-ce", "majority"), resume=True))
+    (failure,) = results.failures
+    assert re.search(r"conmlp-ce-seed0\.safetensors cannot be read.*delete it", failure.reason)
+    assert [score.variant for score in results.scores] == ["majority"]

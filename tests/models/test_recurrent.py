@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from skelbench.models.recurrent import SequenceClassifier
+from skelbench.training.log import TrainingError
 from skelbench.training.sequence import SequenceSettings, Vectors, predict, train_sequence_classifier
 
 
@@ -84,7 +85,9 @@ def test_training_that_cannot_be():
         train_sequence_classifier(model, train, label[:7], train)
     with pytest.raises(ValueError, match="0 test clips"):
         train_sequence_classifier(model, train, label, Vectors(train.values[:0]))
-    with pytest.raises(FloatingPointError, match="epoch 1: the loss is nan"):
+    with pytest.raises(
+        TrainingError, match="the loss of the classifier is nan in epoch 1: lower --sequence-lr"
+    ):
         train_sequence_classifier(
             model, Vectors(train.values * torch.nan), label, train, SequenceSettings(epochs=1)
         )

@@ -10,19 +10,19 @@ from safetensors.numpy import load_file, save_file
 import skelbench
 import skelbench.data
 from skelbench.data import DataError
-from skelbench.eval import Config, run
-from tests.conftest import make_clips
+from skelbench.eval import run
+from skelbench.training.weights import WeightsError
+from tests.conftest import config_of, make_clips
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     base = tmp_path_factory.mktemp("weights")
     skelbench.data.save(make_clips(), base / "data")
-    variants = ("conmlp-supcon", "raw-linear")
-    quick = Config(
-        "xview", base / "data", variants, (0, 3), epochs=2, probe_epochs=2, batch_size=16, device="cpu"
+    quick = dict(
+        variants=("conmlp-supcon", "raw-linear"), seeds=(0, 3), epochs=2, probe_epochs=2, batch_size=16
     )
-    run(replace(quick, out=base / "run", representations=True))
+    run(config_of(data=base / "data", device="cpu", out=base / "run", representations=True, **quick))
     return base
 
 
@@ -41,17 +41,8 @@ def test_represent_and_classify_give_what_the_run_stored(folder):
 
 @pytest.mark.parametrize("variant", ["graph2vec-gru", "wl-bag-gru"])
 def test_graph_rows_load_too(variant, folder, tmp_path):
-    quick = Config(
-        "xview",
-        folder / "data",
-        (variant,),
-        (2,),
-        sequence_epochs=2,
-        windows=3,
-        device="cpu",
-        out=tmp_path / "run",
-    )
-    run(quick)
+    quick = dict(variants=variant, seeds=2, sequence_epochs=2, windows=3, device="cpu")
+    run(config_of(data=folder / "data", out=tmp_path / "run", **quick))
     encoder = skelbench.load(tmp_path / "run", variant)
     clips = skelbench.data.load(folder / "data")
     stored = np.load(tmp_path / f"run/scores/{variant}-seed2.npz")
@@ -92,14 +83,15 @@ def test_what_does_not_fit_is_named(folder):
 
 def test_missing_weights_say_what_there_is(folder, tmp_path):
     with pytest.raises(
-        ValueError, match=r"no weights of conmlp-tcl; it has conmlp-supcon-seed0, conmlp-supcon-seed3"
+        WeightsError,
+        match=r"no weights of conmlp-tcl; it has conmlp-supcon \(seed 0\), conmlp-supcon \(seed 3\)",
     ):
         skelbench.load(folder / "run", "conmlp-tcl")
-    with pytest.raises(ValueError, match="no weights of conmlp-supcon with seed 7"):
+    with pytest.raises(WeightsError, match="no weights of conmlp-supcon with seed 7"):
         skelbench.load(folder / "run", "conmlp-supcon", seed=7)
-    with pytest.raises(ValueError, match="raw-linear has no encoder of clips"):
+    with pytest.raises(WeightsError, match="raw-linear has no encoder of clips"):
         skelbench.load(folder / "run", "raw-linear")
-    with pytest.raises(ValueError, match="it has nothing"):
+    with pytest.raises(WeightsError, match="it has none"):
         skelbench.load(tmp_path, "conmlp-supcon")
 
 
@@ -108,11 +100,11 @@ def test_foreign_and_newer_files_are_refused(tmp_path, folder):
     path.parent.mkdir()
     weights = load_file(folder / "run/weights/conmlp-supcon-seed0.safetensors")
     save_file(weights, path)
-    with pytest.raises(ValueError, match="cannot be read as weights of skelbench"):
+    with pytest.raises(WeightsError, match="cannot be read as weights of skelbench"):
         skelbench.load(tmp_path, "conmlp-supcon")
     save_file(weights, path, metadata={"skelbench": json.dumps({"format": 99, "version": "9.0"})})
-    with pytest.raises(ValueError, match=r"written by skelbench 9\.0, newer"):
+    with pytest.raises(WeightsError, match=r"written by skelbench 9\.0, newer"):
         skelbench.load(tmp_path, "conmlp-supcon")
     path.write_bytes(b"no weights")
-    with pytest.raises(ValueError, match="cannot be read as weights"):
+    with pytest.raises(WeightsError, match="cannot be read as weights"):
         skelbench.load(tmp_path, "conmlp-supcon")

@@ -1,0 +1,42 @@
+"""The commands of `skelbench`: options, a line of help, and what runs. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skelbench.cli import bench, compare, evaluate, fuse, prepare, tune, view
+from skelbench.cli.bench import Bench
+from skelbench.cli.compare import Compare
+from skelbench.cli.evaluate import Eval
+from skelbench.cli.fuse import Fuse
+from skelbench.cli.prepare import Prepare
+from skelbench.cli.view import View
+from skelbench.tuning.options import Tune
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command."""
+
+    options: type[Any]
+    """A dataclass whose docstring is the command's help."""
+    summary: str
+    run: Callable[[Any, Sequence[str]], int]
+    """Options and the words of the command line -> exit code."""
+    default: Callable[[Sequence[str]], Any] | None = None
+    """Default options, where they depend on the words."""
+
+
+COMMANDS: dict[str, Command] = {
+    "eval": Command(
+        Eval, "Train variants and score them on the whole test split.", evaluate.run, evaluate.default
+    ),
+    "prepare": Command(Prepare, "Turn raw NTU .skeleton files into a packed dataset.", prepare.run),
+    "compare": Command(Compare, "Compare finished runs, with significance tests.", compare.run),
+    "fuse": Command(Fuse, "Fuse the scores of finished runs.", fuse.run),
+    "tune": Command(Tune, "Search hyper-parameters on a part of the training clips.", tune.run),
+    "view": Command(View, "Show a clip as a moving stick figure.", view.run),
+    "bench": Command(Bench, "Time the ops beside their peers.", bench.run),
+}

@@ -1,0 +1,71 @@
+"""`skelbench eval`: the main job on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, get_args
+
+import tyro
+
+from skelbench.eval.config import Config
+from skelbench.options import may_change
+from skelbench.training.settings import PRESETS, Preset
+
+_PRESET_HELP = "Where epochs, batch size, rate and windows start from. " + "; ".join(
+    f"{name}: {preset.epochs} epochs, batch {preset.batch_size}, rate {preset.lr:g}, "
+    f"graph family {preset.sequence_epochs} epochs, batch {preset.sequence_batch_size}, {preset.windows} windows"
+    for name, preset in PRESETS.items()
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval(Config):
+    __doc__ = Config.__doc__
+
+    preset: Annotated[Preset, tyro.conf.arg(help=_PRESET_HELP)] = may_change("quick")
+
+    def config(self) -> Config:
+        """The configuration without what only the command line knows."""
+        return Config(**{item.name: getattr(self, item.name) for item in fields(Config)})
+
+
+def default(words: Sequence[str]) -> Eval:
+    """The options before the words are read: those of the preset that they name, so that --help shows its values."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", default="quick")
+    named = parser.parse_known_args(list(words))[0].preset
+    preset: Preset = named if named in get_args(Preset) else "quick"
+    return Eval(settings=PRESETS[preset], preset=preset)
+
+
+def run(options: Eval, words: Sequence[str]) -> int:
+    """Run the main job: 0, or 1 where a variant failed."""
+    # Imported after the options are read: --help must not wait for torch.
+    from skelbench.cli.terminal import Terminal
+    from skelbench.eval.runner import run as run_job
+
+    terminal = Terminal()
+    try:
+        results = run_job(options.config(), terminal, shlex.join(["skelbench", *words]))
+    except KeyboardInterrupt:
+        terminal.close()
+        folder = terminal.folder or options.out
+        if folder is not None:
+            again = shlex.join(["skelbench", *_resuming(words, str(folder))])
+            print(f"stopped; finished variants are in {folder}. Continue with: {again}", file=sys.stderr)
+        return 130
+    finally:
+        terminal.close()
+    return 1 if results.failures else 0
+
+
+def _resuming(words: Sequence[str], folder: str) -> list[str]:
+    """The command that continues a run in `folder`."""
+    again = list(words)
+    if "--out" not in again:
+        again += ["--out", folder]
+    return again if "--resume" in again else [*again, "--resume"]

@@ -1,0 +1,89 @@
+"""One variant with one seed: train, score the whole test split, write scores, weights and samples."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import numpy as np
+
+from skelbench.eval import measure, metrics
+from skelbench.eval.config import Config
+from skelbench.eval.samples import samples
+from skelbench.runs.files import replacing
+from skelbench.runs.folder import RunFolder
+from skelbench.runs.results import Curve, Results, Score
+from skelbench.runs.significance import ClipScores, wilson
+from skelbench.training import weights
+from skelbench.training.log import EpochLog
+from skelbench.training.task import Fitted, Task
+from skelbench.training.variant import Variant
+
+
+def score_variant(variant: Variant, task: Task, folder: RunFolder, config: Config, results: Results) -> Score:
+    """Train and score; the first seed of a variant also leaves its samples.
+
+    Raises:
+        SkelbenchError: the variant cannot be trained on these data, or a file cannot be written.
+    """
+    began = time.perf_counter()
+    measure.reset_peak(task.fabric.device)
+    fitted = variant.fit(task)
+    logits = fitted.test_logits.numpy()
+    train_label, label = task.clips.label[task.train.cpu()], task.clips.label[task.test.cpu()]
+    correct = int((logits.argmax(1) == label).sum())
+    _write(variant, task, fitted, folder, config)
+    if not results.of(variant.key):
+        samples(task, fitted).save(folder.samples(variant.key, task.seed))
+    knn1 = None
+    if fitted.train_representations is not None and fitted.test_representations is not None:
+        knn1 = metrics.knn1(
+            fitted.train_representations.numpy(), train_label, fitted.test_representations.numpy(), label
+        )
+    speed = measure.speed(task, fitted)
+    return Score(
+        variant=variant.key,
+        seed=task.seed,
+        top1=correct / len(label),
+        top1_interval=wilson(correct, len(label)),
+        top5=metrics.top_k(logits, label, 5) if task.shape.classes > 5 else None,
+        mean_class=metrics.mean_class(logits, label),
+        knn1=knn1,
+        best_on_test=fitted.best_on_test,
+        released_score=fitted.released_score,
+        correct=correct,
+        n_train=len(train_label),
+        n_test=len(label),
+        coverage=fitted.coverage,
+        training_parameters=fitted.training_parameters,
+        inference_parameters=measure.inference_parameters(fitted),
+        macs=measure.macs(fitted, task.test[:1]),
+        seconds=time.perf_counter() - began,
+        scores_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
+        speed=speed,
+        curves=_curves(fitted.history),
+        test_curve=fitted.test_curve,
+        pretraining_curve=fitted.pretraining_curve,
+        stages=fitted.stages,
+    )
+
+
+def _write(variant: Variant, task: Task, fitted: Fitted, folder: RunFolder, config: Config) -> None:
+    test = task.test.cpu().numpy()
+    names = task.clips.names[test]
+    scores = ClipScores(names, fitted.test_logits.numpy(), task.clips.label[test])
+    folder.save_scores(variant.key, task.seed, scores)
+    weights.save(fitted, variant, task, config.align, folder.weights(variant.key, task.seed))
+    if config.representations and fitted.test_representations is not None:
+        path = folder.representations(variant.key, task.seed)
+        with replacing(path) as partial, open(partial, "wb") as file:
+            np.savez(file, names=names, representations=fitted.test_representations.numpy())
+
+
+def _curves(history: list[EpochLog]) -> list[Curve]:
+    curves: dict[str, Curve] = {}
+    for log in history:
+        curve = curves.setdefault(log.stage, Curve(log.stage))
+        curve.loss.append(log.loss)
+        curve.lr.append(log.lr)
+    return list(curves.values())

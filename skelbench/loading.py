@@ -1,0 +1,57 @@
+"""`skelbench.load`: a trained encoder of a finished run."""
+
+from __future__ import annotations
+
+import os
+
+from skelbench.runs.folder import RunFolder
+from skelbench.training.variant import Variant
+from skelbench.training.weights import Encoder, WeightsError
+from skelbench.training.weights import load as load_weights
+from skelbench.variants import VariantError, choose
+
+
+def load(
+    run: str | os.PathLike[str], variant: str | Variant, seed: int | None = None, device: str = "cpu"
+) -> Encoder:
+    """The encoder that a run trained.
+
+        encoder = skelbench.load("runs/one", "conmlp-supcon")
+        encoder.represent("nw_ucla.npz")  # float32 (clips, 256)
+
+    A weights file holds no code: the model's classes come from the registry's row.
+
+    Args:
+        run: output folder of `skelbench eval`.
+        variant: key of the variant, "conmlp-supcon" for instance, or "module:ROW"; the row itself where the registry
+            does not know it.
+        seed: which of its seeds; None takes the smallest.
+        device: where it shall run.
+
+    Raises:
+        WeightsError: no such weights, or a file that this version cannot read; the message says what there is.
+        VariantError: the registry has no such row.
+    """
+    folder = RunFolder.at(run)
+    key = variant.key if isinstance(variant, Variant) else variant
+    row = variant if isinstance(variant, Variant) else None
+    if ":" in key:
+        (row,) = choose((key,))
+        key = row.key
+    found = folder.weights_found()
+    seeds = [number for name, number in found if name == key]
+    if not seeds or (seed is not None and seed not in seeds):
+        have = ", ".join(f"{name} (seed {number})" for name, number in found) or "none"
+        wanted = key if seed is None else f"{key} with seed {seed}"
+        raise WeightsError(f"{folder.path} has no weights of {wanted}; it has {have}")
+    return load_weights(folder.weights(key, seeds[0] if seed is None else seed), row or _row(key), device)
+
+
+def _row(key: str) -> Variant:
+    rows = [row for row in choose(("all",)) if row.key == key]
+    if not rows:
+        raise VariantError(
+            f"no row '{key}' is registered: install the package that defines it, or pass the row itself, "
+            "load(run, ROW) or 'module:ROW'"
+        )
+    return rows[0]

@@ -1,0 +1,251 @@
+"""report.html: a run as one page that needs nothing but itself.
+
+Written from the run's folder alone, so it can be written again at any time:
+
+    from skelbench.pages import run
+    run.write(RunFolder.at("runs/one"))
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skelbench.pages import base, charts, verdicts
+from skelbench.pages.tables import columns, computes, footnotes, tables
+from skelbench.runs.folder import RunFolder
+from skelbench.runs.numbers import mean_deviation
+from skelbench.runs.results import Results, RunInfo, Score, VariantInfo
+from skelbench.runs.samples import NEIGHBOURS, Agreement, Map, Samples
+from skelbench.runs.significance import ClipScores, compare_all, confusion
+
+COSTS: tuple[tuple[str, bool, Callable[[Score], float | None], str], ...] = (
+    (
+        "trained parameters, millions",
+        False,
+        lambda score: score.training_parameters / 1e6,
+        "Parameters in training.",
+    ),
+    ("multiply-adds, millions", False, lambda score: score.macs / 1e6, "Multiply-adds of one padded clip."),
+    ("training, clips/s", True, lambda score: score.speed.train_clips_per_s, "Training; right is faster."),
+    (
+        "inference, clips/s",
+        True,
+        lambda score: score.speed.inference_clips_per_s,
+        "Inference in batches of 512.",
+    ),
+)
+"""Axis, whether more is better, the value, caption."""
+
+
+def write(folder: RunFolder) -> Path:
+    """Write report.html of a run; returns its path.
+
+    Raises:
+        RunError: the folder holds no run, or a file of it cannot be read; the message names it.
+        FileError: the page cannot be written.
+    """
+    return base.save(render(folder.load(), folder), folder.page)
+
+
+def render(results: Results, folder: RunFolder) -> str:
+    """The page as text."""
+    info = results.info
+    scores = folder.load_all_scores(results)
+    comparisons = compare_all(scores)
+    dots = dots_of(results)
+    controls = [dot for dot in dots if dot.group == "control"]
+    control = max(controls, key=lambda dot: dot.mean, default=None)
+    shown = {row.key: Samples.load(folder.samples(row.key, own[0].seed)) for row, own in results.rows()}
+    return base.render(
+        "report.html.j2",
+        title=f"{info.dataset}, {info.protocol}",
+        synthetic=info.synthetic,
+        info=info,
+        facts=verdicts.facts(results),
+        verdicts=verdicts.verdicts(dots, comparisons),
+        caveats=verdicts.caveats(results),
+        accuracy_chart=charts.accuracy(dots, control.mean if control else None),
+        control=control and control.name,
+        comparable=verdicts.comparable(results),
+        columns=columns("page"),
+        tables=_tables(results),
+        differences=verdicts.differences(results),
+        footnotes=[line.strip() for line in footnotes(results)],
+        dots=[asdict(dot) | {"color": charts.css(dot.color)} for dot in dots],
+        cost_charts=cost_charts([(dot, results.of(dot.name)) for dot in dots]),
+        matrix_keys=list(scores),
+        matrix=verdicts.matrix(list(scores), comparisons),
+        pairs=len(comparisons),
+        details=[_detail(row, own, info, shown[row.key], dots) for row, own in results.rows()],
+        repeat=_repeat(info),
+        scores=[
+            (
+                score,
+                *(folder.link(path(score.variant, score.seed)) for path in (folder.scores, folder.weights)),
+            )
+            for score in results.scores
+        ],
+        data=base.embed(
+            {
+                "classes": info.class_names,
+                "variants": [
+                    _data(row.key, scores[row.key], shown[row.key], len(info.class_names))
+                    for row, _ in results.rows()
+                ],
+            }
+        ),
+    )
+
+
+def dots_of(results: Results) -> list[charts.Dot]:
+    """Every variant of a run as a mark of the overview charts, in per cent."""
+    dots: list[charts.Dot] = []
+    controls = 0
+    for row, scores in results.rows():
+        if row.group == "control":
+            color, controls = charts.series(charts.SERIES - 1), controls + 1
+        else:
+            color = charts.series((len(dots) - controls) % (charts.SERIES - 1))
+        tops = tuple(100 * score.top1 for score in scores)
+        low, high = (100 * statistics.mean(score.top1_interval[end] for score in scores) for end in (0, 1))
+        dots.append(charts.Dot(row.key, row.group, color, statistics.mean(tops), low, high, tops))
+    return dots
+
+
+def _tables(results: Results) -> list[dict[str, Any]]:
+    shown = columns("page")
+    return [
+        {
+            "title": heading,
+            "rows": [
+                {"title": row.variant.title, "cells": list(zip(row.cells(shown), shown, strict=True))}
+                for row in rows
+            ],
+        }
+        for heading, rows in tables(results).items()
+    ]
+
+
+def cost_charts(scored: Sequence[tuple[charts.Dot, Sequence[Score]]]) -> list[tuple[str, str]]:
+    """Top-1 against each cost that is known: the SVG and its caption."""
+    drawn = []
+    for label, more, cost, caption in COSTS:
+        values = []
+        for _, scores in scored:
+            known = [value for score in scores if (value := cost(score))] if computes(scores) else []
+            values.append(statistics.median(known) if known else None)
+        if any(values):
+            drawn.append((charts.against([dot for dot, _ in scored], values, label, more, label), caption))
+    return drawn
+
+
+def _detail(
+    row: VariantInfo,
+    scores: Sequence[Score],
+    info: RunInfo,
+    shown: Samples | None,
+    dots: Sequence[charts.Dot],
+) -> dict[str, Any]:
+    mean, deviation = mean_deviation([100 * score.top1 for score in scores])
+    best = [score.best_on_test for score in scores if score.best_on_test is not None]
+    color = next(dot.color for dot in dots if dot.name == row.key)
+    found = shown.map if shown else None
+    return {
+        "key": row.key,
+        "title": row.title,
+        "seeds": len(scores),
+        "first_seed": scores[0].seed,
+        "top1": f"{mean:.1f}" + (f" ± {deviation:.1f}" if deviation is not None else ""),
+        "best": f"{100 * max(best):.1f}" if best else None,
+        "training_charts": _training_charts(row, scores, color),
+        "training_caption": "A thin line per seed, their mean thick. " * (len(scores) > 1)
+        + "Test accuracy is looked at, nothing is chosen by it.",
+        "map": found is not None,
+        "map_words": _map_words(found.agreement) if found else "",
+        "agreement": found.agreement if found else [],
+        "map_caption": _map_caption(found, scores[0].seed) if found else "",
+        "shows": shown is not None,
+        "worst": [
+            {
+                "true": info.class_names[mistake.label],
+                "predicted": info.class_names[mistake.predicted],
+                "probability": f"{100 * mistake.probability:.0f} % against {100 * mistake.probability_label:.0f} %",
+                "name": mistake.figure.name,
+                "frames": mistake.figure.frames,
+            }
+            for mistake in (shown.worst if shown else [])
+        ],
+    }
+
+
+def _training_charts(row: VariantInfo, scores: Sequence[Score], color: str) -> list[str]:
+    """Loss and learning rate of every stage, and the test accuracy while each was trained."""
+    lines, name = {}, ""
+    for place, first in enumerate(scores[0].curves):
+        runs = [score.curves[place] for score in scores]
+        epochs = np.arange(1, len(first.loss) + 1)
+        name = {"train": "training", "probe": "linear probe"}.get(first.stage, first.stage)
+        lines[f"{name}: loss"] = charts.Line(epochs, [run.loss for run in runs])
+        lines[f"{name}: rate"] = charts.Line(epochs, [first.lr])
+    tested = {
+        "training: test top-1 of a ridge probe, %": [score.pretraining_curve for score in scores],
+        f"{name}: test top-1, %": [score.test_curve for score in scores],
+    }
+    for title, curves in tested.items():
+        if curves[0]:
+            lines[title] = charts.Line(
+                [epoch for epoch, _ in curves[0]], [[100 * share for _, share in curve] for curve in curves]
+            )
+    return [charts.curve(title, line, color, f"{row.key} {title}") for title, line in lines.items()]
+
+
+def _map_words(agreement: Sequence[Agreement]) -> str:
+    """Action or camera: neighbours that share a thing more often than chance, relative to what could be shared."""
+    gain = {row.what: (row.share - row.chance) / max(1 - row.chance, 1e-9) for row in agreement}
+    known = [name for name in ("class", "view", "subject") if name in gain]
+    if not known:
+        return "The clips of the map are all of one class, one view and one subject."
+    told = [f"{name} {100 * gain[name]:.0f} %" for name in known]
+    lead = max(known, key=lambda name: gain[name])
+    return (
+        f"Between chance (0 %) and always (100 %), a clip's neighbours share its {', its '.join(told)} of the way: "
+        f"the {lead} shapes this representation most."
+    )
+
+
+def _map_caption(found: Map, seed: int) -> str:
+    tests = sum(found.test)
+    return (
+        f"t-SNE of {tests:,} of {found.of_test:,} test clips (filled) and {len(found.test) - tests:,} of "
+        f"{found.of_train:,} training clips (rings), drawn at random; seed {seed}. Distances between far groups "
+        f"mean little. Neighbours: the {NEIGHBOURS} nearest of these clips by cosine, in the representation itself."
+    )
+
+
+def _data(key: str, scores: Mapping[int, ClipScores], shown: Samples | None, classes: int) -> dict[str, Any]:
+    names = ("x", "y", "label", "view", "subject", "test")
+    found = shown.map if shown else None
+    return {
+        "key": key,
+        "seeds": len(scores),
+        "confusion": confusion(list(scores.values()), classes).ravel().tolist(),
+        "map": {name: getattr(found, name) for name in names} if found else None,
+        "edges": shown.edges if shown else [],
+        "worst": [{"figure": asdict(mistake.figure)} for mistake in (shown.worst if shown else [])],
+    }
+
+
+def _repeat(info: RunInfo) -> list[tuple[str, str]]:
+    return [
+        ("Commit", info.git_revision or "unknown"),
+        ("Data", info.source),
+        ("Data, SHA-256", info.data_sha256),
+        ("Started", info.started),
+        *info.versions.items(),
+    ]

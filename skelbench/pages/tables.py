@@ -1,0 +1,232 @@
+"""The table of a run, as text: one list of columns for the page, Markdown and the terminal."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from skelbench.runs.numbers import count, listed, median, percent, spread
+from skelbench.runs.results import Results, RunInfo, Score, Stage, VariantInfo
+
+Where = Literal["page", "markdown", "terminal"]
+_EVERYWHERE: tuple[Where, ...] = ("page", "markdown", "terminal")
+_WIDE: tuple[Where, ...] = ("page", "markdown")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its title, the text of a row, and where it is shown."""
+
+    title: str
+    value: Callable[[VariantInfo, Sequence[Score]], str]
+    where: tuple[Where, ...] = _WIDE
+    kind: Literal["", "main", "published"] = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant over its seeds."""
+
+    variant: VariantInfo
+    scores: list[Score]
+
+    def cells(self, columns: Sequence[Column]) -> list[str]:
+        """The row as text."""
+        return [column.value(self.variant, self.scores) for column in columns]
+
+
+def _interval(row: VariantInfo, scores: Sequence[Score]) -> str:
+    low, high = (statistics.mean(score.top1_interval[end] for score in scores) for end in (0, 1))
+    return f"{percent(low)}-{percent(high)}"
+
+
+def _latency(row: VariantInfo, scores: Sequence[Score]) -> str:
+    if not computes(scores):
+        return "-"
+    p50, p99 = (
+        statistics.median(getattr(score.speed, name) for score in scores)
+        for name in ("latency_p50_ms", "latency_p99_ms")
+    )
+    return f"{p50:.2f} / {p99:.2f}"
+
+
+def _training(row: VariantInfo, scores: Sequence[Score]) -> str:
+    return "; ".join(stage_words(stage) for stage in scores[0].stages) or "-"
+
+
+def computes(scores: Sequence[Score]) -> bool:
+    """Whether anything is multiplied: the majority class has no cost to speak of."""
+    return any(score.macs for score in scores)
+
+
+def stage_words(stage: Stage) -> str:
+    """`200 epochs, batch 64, rate 0.003`."""
+    batch = "" if stage.batch_size is None else f", batch {stage.batch_size}"
+    name = "" if stage.name == "train" else f"{stage.name} "
+    return f"{name}{count(stage.epochs, 'epoch')}{batch}, rate {stage.lr:g}"
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("variant", lambda row, scores: row.key, _EVERYWHERE),
+    Column("top-1 %", lambda row, scores: spread([score.top1 for score in scores]), _EVERYWHERE, "main"),
+    Column("95 % interval", _interval, _EVERYWHERE),
+    Column(
+        "published %",
+        lambda row, scores: f"{row.published.top1:.2f}" if row.published else "-",
+        _EVERYWHERE,
+        "published",
+    ),
+    Column(
+        "params M",
+        lambda row, scores: f"{scores[0].training_parameters / 1e6:.2f}" if computes(scores) else "-",
+        _EVERYWHERE,
+    ),
+    Column(
+        "published M",
+        lambda row, scores: f"{row.published.parameters:.2f}" if row.published else "-",
+        _WIDE,
+        "published",
+    ),
+    Column("top-5 %", lambda row, scores: spread([score.top5 for score in scores])),
+    Column("mean class %", lambda row, scores: spread([score.mean_class for score in scores])),
+    Column("kNN-1 %", lambda row, scores: spread([score.knn1 for score in scores]), _EVERYWHERE),
+    Column("MACs M", lambda row, scores: f"{scores[0].macs / 1e6:.2f}" if computes(scores) else "-"),
+    Column("training", _training),
+    Column(
+        "train clips/s",
+        lambda row, scores: median([score.speed.train_clips_per_s for score in scores]),
+        _EVERYWHERE,
+    ),
+    Column(
+        "test clips/s",
+        lambda row, scores: (
+            median([score.speed.inference_clips_per_s for score in scores]) if computes(scores) else "-"
+        ),
+    ),
+    Column("p50 / p99 ms", _latency),
+    Column(
+        "peak MB",
+        lambda row, scores: (
+            median([score.speed.peak_memory_mb for score in scores]) if computes(scores) else "-"
+        ),
+    ),
+)
+"""Every column, in order."""
+
+
+def columns(where: Where) -> list[Column]:
+    """The columns that are shown there."""
+    return [column for column in COLUMNS if where in column.where]
+
+
+def tables(results: Results) -> dict[str, list[Row]]:
+    """Rows of variants that have scores, by the heading of their table; controls come last."""
+    found: dict[str, list[Row]] = {}
+    for row, scores in sorted(results.rows(), key=lambda item: item[0].group == "control"):
+        found.setdefault(row.table, []).append(Row(row, scores))
+    return found
+
+
+def headline(info: RunInfo, variants: Sequence[VariantInfo]) -> list[str]:
+    """What is run on what, in a few lines."""
+    lines = [
+        f"{info.dataset}, {info.protocol}: {info.description}",
+        f"{count(info.n_train, 'training clip')}, {count(info.n_test, 'test clip')}, "
+        f"{count(len(info.class_names), 'class', 'classes')}; {info.device}, {count(info.threads, 'thread')}",
+        *training_words(info, variants),
+    ]
+    if info.synthetic:
+        lines.insert(
+            0, "SYNTHETIC DATA: made-up skeletons, to see that everything works. Not a result about people."
+        )
+    if info.dropped:
+        verb = "was" if len(info.dropped) == 1 else "were"
+        lines.append(
+            f"{count(len(info.dropped), 'clip')} {verb} left out; results.json names each with its reason"
+        )
+    return lines + [f"note: {caveat}" for caveat in info.caveats]
+
+
+def training_words(info: RunInfo, variants: Sequence[VariantInfo]) -> list[str]:
+    """How each family that is trained is trained."""
+    settings = info.settings
+    families = {row.family for row in variants if row.group != "control"}
+    lines = []
+    if families - {"graph"}:
+        lines.append(
+            f"training: {count(settings['epochs'], 'epoch')}, batch {settings['batch_size']}, rate {settings['lr']:g}"
+        )
+    if "graph" in families:
+        lines.append(
+            f"training, graph family: {count(settings['sequence_epochs'], 'epoch')}, "
+            f"batch {settings['sequence_batch_size']}, {count(settings['windows'], 'window')}"
+        )
+    return lines
+
+
+def score_line(score: Score) -> str:
+    """One finished training in one line."""
+    low, high = score.top1_interval
+    line = f"{score.variant:18} seed {score.seed}  top-1 {percent(score.top1)} ({percent(low)} to {percent(high)})"
+    if score.knn1 is not None:
+        line += f"  kNN-1 {percent(score.knn1)}"
+    return f"{line}  {score.seconds:.0f} s"
+
+
+def footnotes(results: Results) -> list[str]:
+    """How to read the table: what is honest about it and what cannot be compared."""
+    info = results.info
+    seeds = sorted({score.seed for score in results.scores})
+    over = (
+        f"seed {seeds[0]}"
+        if len(seeds) == 1
+        else f"mean and deviation over seeds {', '.join(map(str, seeds))}"
+    )
+    lines = [
+        f"Top-1 after the last epoch on all {count(info.n_test, 'test clip')}; {over}; the interval is Wilson's"
+        + (", averaged over seeds." if len(seeds) > 1 else "."),
+    ]
+    published = {row.published for row, _ in results.rows() if row.published}
+    if published:
+        sources = sorted({f"the {item.source} on {item.dataset} {item.protocol}" for item in published})
+        lines.append(
+            f"Published: {listed(sources)}, with the released sampler; other data and other training than here."
+        )
+    for row, scores in results.rows():
+        fewer = [score for score in scores if score.n_test < info.n_test]
+        if fewer:
+            lines.append(
+                f"{row.key} rests on {fewer[0].n_test:,} of the test clips and {fewer[0].n_train:,} of the training "
+                "clips: those with two people are left out, as the NITAP report did."
+            )
+    best = {
+        row.key: max(values)
+        for row, scores in results.rows()
+        if (values := [score.best_on_test for score in scores if score.best_on_test is not None])
+    }
+    if best:
+        words = ", ".join(f"{key} {percent(value)}" for key, value in best.items())
+        lines.append(f"Best epoch chosen on the test split (optimistic, not a result): {words}.")
+    lines += [
+        f"Failed: {failure.variant}, seed {failure.seed}: {failure.reason}" for failure in results.failures
+    ]
+    if info.settings["sampling"] == "conmlp60":
+        lines += _released(results)
+    return lines
+
+
+def _released(results: Results) -> list[str]:
+    lines = ["Released sampler (conmlp60): no result, a demonstration of what it yields."]
+    for row, all_scores in results.rows():
+        scores = [score for score in all_scores if score.released_score is not None]
+        if scores:
+            released = statistics.mean(score.released_score or 0.0 for score in scores)
+            honest = statistics.mean(score.top1 for score in scores)
+            lines.append(
+                f"  {row.key}: {scores[0].coverage} of {scores[0].n_train:,} training clips seen; "
+                f"the released code would print {percent(released)} %, "
+                f"the whole test split gives {percent(honest)} % ({100 * (released - honest):+.1f} points)."
+            )
+    return lines

@@ -1,0 +1,156 @@
+"""What may be said of a run, in words: facts, verdicts, caveats, and what differs from what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from skelbench.pages.charts import Dot
+from skelbench.pages.tables import training_words
+from skelbench.runs.numbers import count, listed, points, probability
+from skelbench.runs.results import Results
+from skelbench.runs.significance import Comparison
+
+# Points; less than what is shown.
+INVISIBLE = 0.05
+# How the ConMLP rows were trained for the published figures.
+_PUBLISHED_TRAINING = {"epochs": ("Epochs", 5000), "batch_size": ("Batch", 512), "lr": ("Rate", 0.001)}
+
+
+def verdicts(dots: Sequence[Dot], comparisons: Sequence[Comparison]) -> list[str]:
+    """What may be said, in sentences."""
+    if not dots:
+        return ["No variant is finished yet."]
+    leader = max(dots, key=lambda dot: dot.mean)
+    lines = [f"Highest top-1: {leader.name}, {leader.mean:.1f} % ({leader.low:.1f} to {leader.high:.1f})."]
+    mine = [pair for pair in comparisons if leader.name in (pair.first, pair.second)]
+    other = {pair: pair.second if pair.first == leader.name else pair.first for pair in mine}
+    beaten = [other[pair] for pair in mine if pair.verdict == leader.name]
+    open_ = [other[pair] for pair in mine if not pair.verdict]
+    if beaten:
+        lines.append(f"It beats {listed(beaten)} on the same clips (p < 0.05, corrected).")
+    mean = {dot.name: dot.mean for dot in dots}
+    equal = [name for name in open_ if abs(mean[name] - leader.mean) < INVISIBLE]
+    ahead = [name for name in open_ if name not in equal]
+    if equal:
+        lines.append(f"{listed(equal)} {'has' if len(equal) == 1 else 'have'} the same accuracy.")
+    if ahead:
+        lines.append(f"Its lead over {listed(ahead)} may be chance: no order is claimed.")
+    controls = [dot for dot in dots if dot.group == "control"]
+    if controls:
+        control = max(controls, key=lambda dot: dot.mean)
+        above = {pair.verdict for pair in comparisons if control.name in (pair.first, pair.second)}
+        weak = [dot.name for dot in dots if dot.group != "control" and dot.name not in above]
+        if weak:
+            lines.append(
+                f"Not shown to be better than the best control ({control.name}, {control.mean:.1f} %): {listed(weak)}."
+            )
+        elif len(dots) > len(controls):
+            lines.append(
+                f"Every trained variant beats the best control ({control.name}, {control.mean:.1f} %)."
+            )
+    return lines
+
+
+def matrix(
+    keys: Sequence[str], comparisons: Sequence[Comparison]
+) -> list[tuple[str, list[dict[str, str] | None]]]:
+    """Rows of cells: difference, corrected p, and whether the row's variant wins; None where nothing was compared."""
+    if not comparisons:
+        return []
+    pairs = {(pair.first, pair.second): pair for pair in comparisons}
+    return [(row, [_cell(row, column, pairs) for column in keys]) for row in keys]
+
+
+def _cell(row: str, column: str, pairs: Mapping[tuple[str, str], Comparison]) -> dict[str, str] | None:
+    if (row, column) not in pairs and (column, row) not in pairs:
+        return None
+    pair, sign = (pairs[row, column], 1) if (row, column) in pairs else (pairs[column, row], -1)
+    low, high = sorted(100 * sign * end for end in pair.interval)
+    wins, losses = (pair.wins, pair.losses) if sign == 1 else (pair.losses, pair.wins)
+    return {
+        "kind": "win" if pair.verdict == row else "loss" if pair.verdict else "",
+        "text": points(sign * pair.difference),
+        "p": probability(pair.p_holm),
+        "title": f"{row} against {column}: {low:+.1f} to {high:+.1f} points; "
+        f"right more often on {wins} clips, less often on {losses}; p before correction {pair.p:.2g}",
+    }
+
+
+def facts(results: Results) -> list[tuple[str, str]]:
+    """The run in a few words, each with its heading."""
+    info = results.info
+    seeds = sorted({score.seed for score in results.scores})
+    found = [
+        ("Dataset", info.dataset + (" (synthetic)" if info.synthetic else "")),
+        ("Protocol", info.protocol),
+        ("Training clips", training_clips(results)),
+        ("Test clips", f"{info.n_test:,}"),
+        ("Classes", str(len(info.class_names))),
+        ("Seeds", ", ".join(map(str, seeds)) or "none yet"),
+    ]
+    for line in training_words(info, [row for row, _ in results.rows()]):
+        title, _, words = line.partition(": ")
+        found.append((title.capitalize(), words))
+    return [*found, ("Device", f"{info.device}, {count(info.threads, 'thread')}")]
+
+
+def training_clips(results: Results) -> str:
+    """How many training clips there are, and how many a released sampler saw."""
+    info = results.info
+    seen = max((score.coverage for score in results.scores), default=0)
+    if info.settings["sampling"] == "full" or not seen:
+        return f"{info.n_train:,}"
+    return f"{seen:,} seen of {info.n_train:,}"
+
+
+def caveats(results: Results) -> list[str]:
+    """What a reader has to know before the numbers."""
+    info = results.info
+    lines = []
+    if info.settings["sampling"] == "conmlp60":
+        lines.append("Released sampler (conmlp60): a demonstration of what it yields, no result.")
+    lines += [
+        f"{failure.variant}, seed {failure.seed}, failed: {failure.reason}" for failure in results.failures
+    ]
+    if info.dropped:
+        lines.append(f"{count(len(info.dropped), 'clip was', 'clips were')} left out and named at the end.")
+    partly = {score.variant: score.n_test for score in results.scores if score.n_test != info.n_test}
+    for variant, clips in partly.items():
+        lines.append(f"{variant} was scored on {clips:,} of the {info.n_test:,} test clips.")
+    return lines + info.caveats
+
+
+def comparable(results: Results) -> bool:
+    """Whether the published figures belong to these data and this protocol."""
+    published = [row.published for row, _ in results.rows() if row.published]
+    return bool(published) and all(
+        (item.dataset, item.protocol) == (results.info.dataset, results.info.protocol) for item in published
+    )
+
+
+def differences(results: Results) -> list[str]:
+    """What was done differently here than for the published figures, as far as they say."""
+    info, settings = results.info, results.info.settings
+    published = next((row.published for row, _ in results.rows() if row.published), None)
+    if published is None:
+        return []
+    lines = []
+    if not comparable(results):
+        lines.append(
+            f"Data: {info.dataset}, {info.protocol} here; {published.dataset}, {published.protocol} there."
+        )
+    if any(row.family == "conmlp" and row.published for row, _ in results.rows()):
+        for name, (title, value) in _PUBLISHED_TRAINING.items():
+            if settings[name] != value:
+                lines.append(f"{title}: {settings[name]:,} here; {value:,} there (ConMLP rows).")
+    if settings["sampling"] == "full":
+        lines.append(
+            "Sampling: every training clip once an epoch here. The sampler released with ConMLP draws from as many "
+            "clips as there are classes (60 on NTU RGB+D)."
+        )
+    if info.config.get("align") == "body":
+        lines.append(
+            "Alignment: each clip is turned so that the shoulders lie along x and the spine points up."
+        )
+    lines.append("Score: the whole test split after the last epoch here.")
+    return lines

@@ -1,0 +1,66 @@
+"""Writing a file so that a reader finds the old one or the new one, whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from skelbench.errors import SkelbenchError
+
+# Weights, scores and pages of a run are read by the same people: one mode for all, less what the umask takes.
+_MODE = 0o666
+
+
+class FileError(SkelbenchError):
+    """A file that cannot be written or read; one line that names it."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the place of `path` when the block ends without an error.
+
+    The folder is made where it is missing. An error leaves `path` as it was, and nothing beside it.
+
+    Raises:
+        FileError: the file cannot be written; the message names it, and the free space where the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.chmod(partial, _MODE & ~_umask())
+        os.replace(partial, path)
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {reason(error, path)}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text in place of `path`.
+
+    Raises:
+        FileError: see `replacing`.
+    """
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def reason(error: OSError, path: Path) -> str:
+    """Why the system refused, with the free space where that is the reason."""
+    words = error.strerror or str(error)
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError:
+        return words
+    return f"{words} ({free / 1e6:,.0f} MB free in {path.parent})" if free < 100e6 else words
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,156 @@
+"""The folder of a run: the one place that knows which file lies where.
+
+RUN/
+  report.html  report.md  results.json
+  scores/VARIANT-seedS.npz              logits of every test clip
+  weights/VARIANT-seedS.safetensors     the trained classifier
+  samples/VARIANT-seedS.json            the map and the failures that a page shows
+  representations/VARIANT-seedS.npz     on request
+  checkpoints/VARIANT-seedS.safetensors while a training lasts
+  embeddings/                           while a run lasts
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from skelbench.runs.files import FileError, reason, replacing
+from skelbench.runs.results import Results, RunError
+from skelbench.runs.significance import ClipScores
+
+_STEM = re.compile(r"(?P<variant>.+)-seed(?P<seed>\d+)")
+# Runs of version 0.1.0 called it so.
+_OLD_SAMPLES = "exhibits"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk. Nothing is read or made until a method says so."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """The folder at `path`."""
+        return cls(Path(path))
+
+    @property
+    def results(self) -> Path:
+        """What the run found, `skelbench.runs.results.Results`."""
+        return self.path / "results.json"
+
+    @property
+    def page(self) -> Path:
+        """The run as a page."""
+        return self.path / "report.html"
+
+    @property
+    def markdown(self) -> Path:
+        """The run as Markdown."""
+        return self.path / "report.md"
+
+    @property
+    def embeddings(self) -> Path:
+        """Embeddings of the graph family, by content; they go when the run ends."""
+        return self.path / "embeddings"
+
+    def scores(self, variant: str, seed: int) -> Path:
+        """Logits of the test clips."""
+        return self.path / "scores" / f"{_stem(variant, seed)}.npz"
+
+    def weights(self, variant: str, seed: int) -> Path:
+        """The trained classifier."""
+        return self.path / "weights" / f"{_stem(variant, seed)}.safetensors"
+
+    def representations(self, variant: str, seed: int) -> Path:
+        """Representations of the test clips."""
+        return self.path / "representations" / f"{_stem(variant, seed)}.npz"
+
+    def checkpoint(self, variant: str, seed: int) -> Path:
+        """Where a training that was stopped goes on."""
+        return self.path / "checkpoints" / f"{_stem(variant, seed)}.safetensors"
+
+    def samples(self, variant: str, seed: int) -> Path:
+        """The map of the representations and the failures."""
+        name = f"{_stem(variant, seed)}.json"
+        old = self.path / _OLD_SAMPLES / name
+        return old if old.exists() else self.path / "samples" / name
+
+    def link(self, path: Path) -> str:
+        """`path` as a page in this folder refers to it."""
+        return path.relative_to(self.path).as_posix()
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.results.exists()
+
+    def make(self) -> None:
+        """Make the folder.
+
+        Raises:
+            FileError: it cannot be made or written to.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"{self.path} cannot be made: {reason(error, self.path)}") from error
+        if not os.access(self.path, os.W_OK):
+            raise FileError(f"{self.path} may not be written to")
+
+    def load(self) -> Results:
+        """What the run found.
+
+        Raises:
+            RunError: there is no run, or its results cannot be read.
+        """
+        if not self.results.exists():
+            raise RunError(f"{self.path} holds no run: it has no {self.results.name}")
+        return Results.load(self.results)
+
+    def load_scores(self, variant: str, seed: int) -> ClipScores:
+        """The stored test scores of one variant with one seed.
+
+        Raises:
+            RunError: the file is missing or is no score file; the message names it.
+        """
+        path = self.scores(variant, seed)
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return ClipScores(stored["names"], stored["scores"], stored["label"].astype(np.int64))
+        except Exception as error:  # a damaged zip or npy header raises almost anything
+            raise RunError(f"{path} cannot be read as test scores: {error}") from error
+
+    def load_all_scores(self, results: Results) -> dict[str, dict[int, ClipScores]]:
+        """Test scores by variant and seed, in the order of the results' variants.
+
+        Raises:
+            RunError: see `load_scores`.
+        """
+        return {
+            row.key: {score.seed: self.load_scores(row.key, score.seed) for score in scores}
+            for row, scores in results.rows()
+        }
+
+    def save_scores(self, variant: str, seed: int, scores: ClipScores) -> None:
+        """Write test scores."""
+        with replacing(self.scores(variant, seed)) as partial, open(partial, "wb") as file:
+            np.savez(file, names=scores.names, scores=scores.logits, label=scores.label)
+
+    def weights_found(self) -> list[tuple[str, int]]:
+        """Variant and seed of each weights file, sorted."""
+        stems = (_STEM.fullmatch(path.stem) for path in (self.path / "weights").glob("*.safetensors"))
+        return sorted((found["variant"], int(found["seed"])) for found in stems if found)
+
+    def discard_embeddings(self) -> None:
+        """Remove what a run keeps only while it lasts."""
+        shutil.rmtree(self.embeddings, ignore_errors=True)
+
+
+def _stem(variant: str, seed: int) -> str:
+    return f"{variant}-seed{seed}"

@@ -1,0 +1,262 @@
+"""A study: trials of one variant on one dataset, with Optuna."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import MaxTrialsCallback
+from optuna.trial import FrozenTrial, TrialState
+from torch import nn
+
+from skelbench import data as clip_data
+from skelbench.errors import SkelbenchError
+from skelbench.eval.machine import make_fabric
+from skelbench.eval.metrics import knn1
+from skelbench.pages import base
+from skelbench.pages import tune as page
+from skelbench.runs.files import write_text
+from skelbench.training.dataset import PackedDataset
+from skelbench.training.log import TrainingError
+from skelbench.training.settings import Settings
+from skelbench.training.task import Task, in_batches, top1
+from skelbench.training.variant import Variant
+from skelbench.tuning.held_out import held_out
+from skelbench.tuning.options import DEFAULTS, Tune
+from skelbench.variants import choose
+
+# Searched on a logarithmic scale. The NITAP report's TCL: tau 0.1, k1 5000, k2 1.
+RANGES = {"lr": (1e-3, 0.3), "temperature": (0.01, 1.0), "k1": (1.0, 1e5), "k2": (0.01, 100.0)}
+NAMES = {"lr": "rate", "temperature": "tau", "k1": "k1", "k2": "k2"}
+# How often a trial is compared with others while it trains.
+LOOKS = 5
+_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class TuneError(SkelbenchError):
+    """A study that cannot be made or continued; one line."""
+
+
+def searched(variant: Variant) -> tuple[str, ...]:
+    """The hyper-parameters that matter to a variant."""
+    return ("lr", *variant.loss_options)
+
+
+class Study:
+    """An Optuna study on one variant and one dataset."""
+
+    def __init__(self, options: Tune) -> None:
+        options.check()
+        self.options = options
+        self.settings = options.settings
+        rows = choose((options.variant,))
+        if len(rows) != 1 or rows[0].encoder is None or rows[0].group == "control":
+            raise TuneError(
+                f"{options.variant} has nothing to tune: name one trained variant, conmlp-tcl for instance"
+            )
+        self.variant = rows[0]
+        self.fabric = make_fabric(options)
+        clips = clip_data.load(options.data, drop_bad=options.drop_bad)
+        self.clips = clip_data.preprocess(clips, align=options.align)
+        self.split = clip_data.protocol(self.clips, options.protocol)
+        self.fit, self.validation, self.rule = held_out(
+            self.clips, self.split.protocol, self.split.train, options.seed
+        )
+        self.dataset = PackedDataset(self.clips, self.fabric.device)
+        self.study = self._open()
+
+    def _open(self) -> optuna.Study:
+        """Create the study or take part in it.
+
+        Raises:
+            TuneError: the folder holds another study.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        log = self.options.out / "study.log"
+        try:
+            self.options.out.mkdir(parents=True, exist_ok=True)
+            study = optuna.create_study(
+                storage=JournalStorage(JournalFileBackend(str(log))),
+                study_name="skelbench",
+                load_if_exists=True,
+                direction="maximize",
+                pruner=optuna.pruners.MedianPruner(
+                    n_startup_trials=5, n_warmup_steps=self.settings.epochs // LOOKS
+                ),
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise TuneError(f"{log} cannot be used as a study: {error}") from error
+        identity = asdict(self.settings) | {
+            "variant": self.variant.key,
+            "align": self.options.align,
+            "seed": self.options.seed,
+            "protocol": self.split.protocol,
+            "data": self.clips.content_hash,
+        }
+        before = study.user_attrs.get("identity")
+        if before is None:
+            study.set_user_attr("identity", identity)
+            study.enqueue_trial(self._defaults())
+        else:
+            # A setting that an older version did not know was at its default.
+            before = asdict(DEFAULTS) | before
+            changed = [
+                f"{key} was {before.get(key)}, is now {value}"
+                for key, value in identity.items()
+                if before.get(key) != value
+            ]
+            if changed:
+                raise TuneError(f"--out {self.options.out} holds another study: {'; '.join(changed)}")
+        return study
+
+    def _defaults(self) -> dict[str, float]:
+        """What the first trial tries."""
+        own = asdict(self.settings)
+        if own["temperature"] is None:
+            own["temperature"] = 0.1 if "k1" in self.variant.loss_options else 0.07
+        return {name: own[name] for name in searched(self.variant)}
+
+    def work(self, worker: int = 0) -> None:
+        """Run trials until the study has as many as wanted."""
+        finished = len(self.study.get_trials(deepcopy=False, states=_DONE))
+        if finished >= self.options.trials:
+            return
+        # Every worker and every resumption draws its own way, so that no trial is drawn twice.
+        self.study.sampler = optuna.samplers.TPESampler(
+            seed=self.options.seed + 1009 * worker + finished, constant_liar=True
+        )
+        self.study.optimize(
+            self._trial, callbacks=[MaxTrialsCallback(self.options.trials, states=_DONE)], catch=()
+        )
+
+    def _trial(self, trial: optuna.Trial) -> float:
+        """Validation top-1 of the linear probe after training with what the trial suggests."""
+        chosen: dict[str, Any] = {
+            name: trial.suggest_float(name, *RANGES[name], log=True) for name in searched(self.variant)
+        }
+        task = self._task(replace(self.settings, **chosen), trial)
+        try:
+            fitted = self.variant.fit(task)
+        except TrainingError as error:
+            trial.set_user_attr("stopped", str(error))
+            raise optuna.TrialPruned(str(error)) from error
+        return top1(fitted.test_logits, task.data.label[task.test])
+
+    def _task(self, settings: Settings, trial: optuna.Trial) -> Task:
+        device = self.fabric.device
+        fit, validation = (torch.from_numpy(part).to(device) for part in (self.fit, self.validation))
+
+        def watch(epoch: int, encoder: nn.Module) -> None:
+            if epoch % max(1, settings.epochs // LOOKS) or epoch == settings.epochs:
+                return
+            own, other = (in_batches(encoder, self.dataset.batch, part).numpy() for part in (fit, validation))
+            label = self.clips.label
+            trial.report(knn1(own, label[self.fit], other, label[self.validation]), epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        return Task(
+            self.clips, self.dataset, fit, validation, settings, self.options.seed, self.fabric, watch=watch
+        )
+
+    def finish(self) -> Path:
+        """Write best.json and the page; returns the page's path.
+
+        Raises:
+            TuneError: every trial was stopped or pruned.
+        """
+        every = self.study.get_trials(deepcopy=False, states=_DONE)
+        if not any(trial.state == TrialState.COMPLETE for trial in every):
+            stopped = next(
+                (trial.user_attrs["stopped"] for trial in every if "stopped" in trial.user_attrs), ""
+            )
+            raise TuneError(f"no trial of {self.options.out} was trained to its end. {stopped}".rstrip())
+        best = self.study.best_trial
+        command = self.command(best.params)
+        found = {
+            "variant": self.variant.key,
+            "params": best.params,
+            "validation_top1": best.value,
+            "command": command,
+        }
+        write_text(self.options.out / "best.json", json.dumps(found, indent=1) + "\n")
+        return base.save(page.render(self._summary(every, best, command)), self.options.out / "tune.html")
+
+    def command(self, params: dict[str, float]) -> str:
+        """The main job with these hyper-parameters: train on all training clips, score the test split once."""
+        options, settings = self.options, self.settings
+        words = ["skelbench", "eval", self.split.protocol]
+        words += ["--data", str(options.data)] if options.data else []
+        words += ["--variants", options.variant]
+        words += ["--epochs", str(settings.epochs), "--batch-size", str(settings.batch_size)]
+        words += ["--align", options.align] if options.align != "none" else []
+        for name, value in params.items():
+            words += [f"--{name}", repr(value)]
+        return shlex.join(words)
+
+    def _summary(self, every: Sequence[FrozenTrial], best: FrozenTrial, command: str) -> page.StudySummary:
+        names = searched(self.variant)
+        complete = sum(trial.state == TrialState.COMPLETE for trial in every)
+        values = {trial.value for trial in every if trial.value is not None}
+        return page.StudySummary(
+            title=f"Tuning {self.variant.key} on {self.clips.dataset}, {self.split.protocol}",
+            synthetic=self.clips.synthetic,
+            facts=[
+                ("Variant", self.variant.title),
+                ("Trials", f"{len(every)}, of which {len(every) - complete} pruned"),
+                ("Each", f"{self.settings.epochs} epochs, batch {self.settings.batch_size}"),
+                ("Fitted on", f"{len(self.fit):,} clips"),
+                ("Validated on", f"{len(self.validation):,} clips"),
+            ],
+            rule=self.rule,
+            names=[NAMES[name] for name in names],
+            best=best.number,
+            command=command,
+            trials=[
+                page.Trial(
+                    trial.number,
+                    [trial.params[name] for name in names],
+                    trial.value if trial.state == TrialState.COMPLETE else None,
+                    trial.user_attrs.get("stopped", ""),
+                )
+                for trial in every
+            ],
+            importance=self._importance() if complete > 3 and len(values) > 1 else [],
+        )
+
+    def _importance(self) -> list[tuple[str, float]]:
+        shares = get_param_importances(self.study, evaluator=FanovaImportanceEvaluator(seed=0))
+        return [(NAMES[name], share) for name, share in shares.items()]
+
+
+def _worker(options: Tune, worker: int) -> None:
+    Study(options).work(worker)
+
+
+def tune(options: Tune) -> Path:
+    """Run the study to its number of trials; returns its page.
+
+    Raises:
+        TuneError, ConfigError, DataError, VariantError: one line that says what is wrong.
+    """
+    study = Study(options)
+    spawn = multiprocessing.get_context("spawn")
+    helpers = [spawn.Process(target=_worker, args=(options, worker)) for worker in range(1, options.jobs)]
+    for helper in helpers:
+        helper.start()
+    try:
+        study.work()
+    finally:
+        for helper in helpers:
+            helper.join()
+    return study.finish()

@@ -1,0 +1,176 @@
+"""The command line end to end on a small prepared folder: outputs, repetition, and one line for what is wrong."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import skelbench.data
+from skelbench.eval import Results, run
+from tests.conftest import command_line, config_of, make_clips
+
+QUICK = ("--epochs", "4", "--probe-epochs", "4", "--batch-size", "16")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "tiny"
+    skelbench.data.save(make_clips(), path)
+    return path
+
+
+def test_a_run_writes_what_it_says(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ("xview", "--data", folder, "--variants", "conmlp-supcon,conmlp-ce,majority", "--seeds", "0,1")
+    code, printed, _ = command_line(capsys, "eval", *words, *QUICK, "--out", out, "--representations")
+    assert code == 0
+    results = Results.load(out / "results.json")
+    assert [(score.variant, score.seed) for score in results.scores] == [
+        (key, seed) for key in ("conmlp-supcon", "conmlp-ce", "majority") for seed in (0, 1)
+    ]
+    assert str(out / "report.html") in printed.replace("\n", "")
+    for score in results.scores:
+        assert score.n_test == results.info.n_test == 24
+        stored = np.load(out / "scores" / f"{score.variant}-seed{score.seed}.npz")
+        right = stored["scores"].argmax(1) == stored["label"]
+        assert right.sum() == score.correct
+        assert score.top1_interval[0] <= score.top1 <= score.top1_interval[1]
+        assert len(set(stored["names"])) == 24
+        assert score.variant in (out / "report.md").read_text()
+        assert f"{score.variant} " in printed
+    weights = load_file(out / "weights" / "conmlp-supcon-seed0.safetensors")
+    assert sum(array.size for array in weights.values()) == results.scores[0].inference_parameters
+    representations = np.load(out / "representations" / "conmlp-ce-seed1.npz")["representations"]
+    assert representations.shape == (24, 256)
+
+
+def test_the_same_seed_gives_the_same_bits(folder, tmp_path):
+    config = config_of(data=folder, variants=("conmlp",), epochs=3, probe_epochs=3, batch_size=16)
+    one, two = (run(replace(config, out=tmp_path / name)) for name in ("one", "two"))
+    assert [score.scores_sha256 for score in one.scores] == [score.scores_sha256 for score in two.scores]
+    assert len({score.scores_sha256 for score in one.scores}) == len(one.scores)
+
+
+def test_rows_of_one_person_leave_out_the_others_and_say_so(tmp_path):
+    clips = make_clips(bodies=2)
+    alone = np.arange(len(clips)) % 5 != 0
+    bodies = np.where(alone, 1, 2)
+    joints = np.concatenate([clips.clip(i)[:, : bodies[i]].reshape(-1, 5, 3) for i in range(len(clips))])
+    offsets = np.concatenate([[0], np.cumsum(clips.frames * bodies)])
+    skelbench.data.save(replace(clips, joints=joints, offsets=offsets, bodies=bodies), tmp_path / "two")
+    config = config_of(
+        data=tmp_path / "two", variants=("wl-bag-gru", "majority"), sequence_epochs=1, windows=3
+    )
+    results = run(replace(config, out=tmp_path / "out"))
+    graph, majority = results.scores
+    assert majority.n_test == 24
+    assert graph.n_test == alone[clips.camera == 2].sum() < 24
+    assert (
+        f"wl-bag-gru rests on {graph.n_test} of the test clips"
+        in (tmp_path / "out" / "report.md").read_text()
+    )
+    settings = replace(config.settings, two_person="disjoint")
+    both = run(replace(config, out=tmp_path / "both", settings=settings))
+    assert both.scores[0].n_test == 24
+
+
+def test_the_released_sampler_prints_its_coverage(folder, tmp_path, capsys):
+    words = (
+        "--data",
+        folder,
+        "--variants",
+        "conmlp-supcon",
+        "--sampling",
+        "conmlp60",
+        "--out",
+        tmp_path / "out",
+    )
+    code, printed, _ = command_line(capsys, "eval", *words, *QUICK)
+    assert code == 0
+    printed = " ".join(printed.split())
+    assert "3 of 24 training clips seen; the released code would print" in printed
+    (score,) = Results.load(tmp_path / "out" / "results.json").scores
+    assert score.coverage == 3
+    assert score.n_test == 24
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--data", "nowhere.npz"), r"nowhere\.npz: no such file"),
+        (("xset",), r"xset"),
+        (("--variants", "conmpl"), r"unknown variant 'conmpl': choose from conmlp-supcon"),
+        (("--epochs", "0"), r"--epochs is 0"),
+        (("--batch-size", "1"), r"--batch-size is 1"),
+        (("--temperature", "-1"), r"--temperature is -1"),
+        (("--k1", "-1"), r"--k1 is -1"),
+        (("--seeds", "1,1"), r"--seeds is \(1, 1\)"),
+        (("--threads", "0"), r"--threads is 0"),
+        (("--device", "abacus"), r"--device abacus"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_no_traceback(
+    folder, words, message, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    given = words if "--data" in words else (*words, "--data", folder)
+    code, _, error = command_line(capsys, "eval", *given)
+    assert code == 2
+    lines = error.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert re.search(message, lines[0])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_never_overwritten(folder, tmp_path, capsys):
+    words = ("--data", folder, "--variants", "majority", "--out", tmp_path / "out")
+    assert command_line(capsys, "eval", *words)[0] == 0
+    before = (tmp_path / "out" / "results.json").read_bytes()
+    code, _, error = command_line(capsys, "eval", *words)
+    assert code == 2
+    assert "already holds a run" in error
+    assert (tmp_path / "out" / "results.json").read_bytes() == before
+
+
+def test_bad_clips_stop_the_run_or_are_dropped_and_counted(folder, tmp_path, capsys):
+    clips = make_clips()
+    clips.joints[clips.offsets[5]] = np.nan
+    skelbench.data.save(clips, tmp_path / "bad")
+    words = ("--data", tmp_path / "bad", "--variants", "majority", "--out", tmp_path / "out")
+    code, _, error = command_line(capsys, "eval", *words)
+    assert code == 2
+    assert "clip005" in error
+    assert "--drop-bad" in error
+    assert command_line(capsys, "eval", *words, "--drop-bad")[0] == 0
+    assert Results.load(tmp_path / "out" / "results.json").info.dropped[0][0] == "clip005"
+    assert "1 clip" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_batch_larger_than_the_split_is_a_note_in_the_report(folder, tmp_path):
+    results = run(config_of(data=folder, variants=("majority",), batch_size=512, out=tmp_path / "out"))
+    assert any("batch size 512 is larger than the 24 training clips" in text for text in results.info.caveats)
+
+
+def test_help_answers_without_torch_and_teaches():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "skelbench.eval", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    for word in ("conmlp-supcon", "--align", "skelbench eval xview", "self-supervised"):
+        assert word in done.stdout
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "torch" not in imported
+    assert "sklearn" not in imported
+
+
+def test_results_are_json_that_others_can_read(folder, tmp_path):
+    run(config_of(data=folder, variants=("majority", "raw-linear"), probe_epochs=2, out=tmp_path / "out"))
+    raw = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert raw["info"]["protocol"] == "xview"
+    assert {score["variant"] for score in raw["scores"]} == {"majority", "raw-linear"}

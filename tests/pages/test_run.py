@@ -1,0 +1,162 @@
+"""report.html: what it says, that it stands alone, and that it stays small."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from skelbench.eval import samples
+from skelbench.pages import charts
+from skelbench.pages.run import write
+from skelbench.runs.folder import RunFolder
+from tests.conftest import make_clips
+from tests.runs.made_up import write_run
+
+VARIANTS = (
+    "conmlp-supcon",
+    "conmlp-tcl",
+    "conmlp-recon",
+    "conmlp-ntxent",
+    "conmlp-tcl-self",
+    "conmlp-recon-self",
+)
+
+
+def page_of(folder) -> str:
+    return write(RunFolder(folder)).read_text()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("run")
+    accuracies = (("conmlp-supcon", 0.9), ("conmlp-tcl", 0.88), ("majority", 0.2))
+    write_run(folder, accuracies, test=300, map_clips=30, worst=2)
+    return page_of(folder)
+
+
+def stands_alone(page) -> bool:
+    """Whether a page asks for nothing: no address but namespaces, no source, style sheet or import."""
+    addresses = set(re.findall(r"https?://[^\s\"'<)]+", page))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    return not re.search(r"<link|<script[^>]+src=|<img|@import|url\((?!#)|fetch\(", page)
+
+
+def test_it_stands_alone(page):
+    assert stands_alone(page)
+
+
+def test_synthetic_data_are_said_at_the_top_in_the_title_and_at_the_end(page):
+    assert "<title>SYNTHETIC DATA: " in page
+    assert page.index("SYNTHETIC DATA: made-up skeletons") < page.index("<h1>")
+    assert "Synthetic data" in page[page.index("<footer>") :]
+
+
+def test_real_data_are_not_called_synthetic(tmp_path):
+    write_run(tmp_path, synthetic=False)
+    assert "synthetic data" not in page_of(tmp_path).lower()
+
+
+def test_order_is_claimed_only_where_it_holds(page):
+    lead = page[page.index('class="verdict"') : page.index('id="accuracy"')]
+    assert "It beats majority on the same clips" in lead
+    assert "Its lead over" in lead
+    assert "conmlp-tcl may be chance" in lead or "conmlp-supcon may be chance" in lead
+    assert "Every trained variant beats the best control (majority" in lead
+
+
+def test_a_variant_no_better_than_the_best_control_is_named(tmp_path):
+    write_run(tmp_path, (("conmlp-supcon", 0.5), ("raw-linear", 0.52)))
+    assert "Not shown to be better than the best control (raw-linear" in page_of(tmp_path)
+
+
+def test_names_from_the_data_are_escaped(page):
+    assert "class <0>" not in page
+    assert "class \\u003c0>" in page  # in the script's data
+
+
+def test_the_embedded_data_are_the_scores(page):
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
+    assert [variant["key"] for variant in data["variants"]] == ["conmlp-supcon", "conmlp-tcl", "majority"]
+    for variant in data["variants"]:
+        assert sum(variant["confusion"]) == 2 * 300  # two seeds, every test clip
+    assert len(data["variants"][0]["map"]["x"]) == 30
+
+
+def test_what_was_published_stands_beside_what_was_measured(page):
+    row = page[page.index("<small>ConMLP, TCL</small>") :].split("</tr>")[0]
+    assert '<td class="published">68.16</td>' in row
+    assert "They belong to other data" in page
+    assert "Data: made up, xview here" in page
+
+
+def test_a_large_run_stays_below_15_mb(tmp_path):
+    """60 classes, 8 variants, 18,932 clips; seeds add a thin line to each curve."""
+    accuracies = tuple((key, 0.8) for key in (*VARIANTS, "majority", "raw-linear"))
+    write_run(
+        tmp_path,
+        accuracies,
+        (0, 1),
+        60,
+        18_932,
+        epochs=1000,
+        map_clips=samples.MAP_CLIPS,
+        worst=samples.WORST,
+    )
+    assert write(RunFolder(tmp_path)).stat().st_size < 5e6
+
+
+def test_an_unfinished_run_has_a_page(tmp_path):
+    write_run(tmp_path, ())
+    assert "No variant is finished yet." in page_of(tmp_path)
+
+
+def test_pareto_front():
+    assert charts.pareto([(1, 5), (2, 4), (2, 3), (0, 6), (1, 5)]) == {0, 1, 3, 4}
+
+
+def test_charts_follow_the_page_and_repeat_to_the_byte():
+    dots = [charts.Dot("a", "control", charts.series(3), 50.0, 40.0, 60.0, (45.0, 55.0))]
+    drawn = charts.accuracy(dots, 50.0)
+    assert drawn == charts.accuracy(dots, 50.0)
+    assert "var(--s3)" in drawn
+    assert "var(--ink)" in drawn
+    assert not re.search(r"#0[1-4][0-9a-f]{4}\b", drawn)
+
+
+@pytest.mark.parametrize(("axis", "sign"), [(0, 1), (0, -1), (1, 1), (1, -1), (2, 1), (2, -1)])
+def test_upright_is_a_rotation_that_lets_the_spine_point_up(axis, sign):
+    from dataclasses import replace
+
+    clips = make_clips()
+    clips = replace(clips, skeleton=replace(clips.skeleton, hip=0, neck=4))
+    clip = np.random.default_rng(0).normal(size=(6, 1, 5, 3)).astype(np.float32)
+    clip[:, :, 0] = 0
+    clip[:, :, 4] = 0.1
+    clip[:, :, 4, axis] = 3 * sign
+    turned = samples.upright(clip, clips)
+    assert (turned[:, 0, 4, 1] == 3).all()
+    pairwise = np.linalg.norm(clip[:, 0, :, None] - clip[:, 0, None], axis=-1)
+    assert np.allclose(
+        np.linalg.norm(turned[:, 0, :, None] - turned[:, 0, None], axis=-1), pairwise, atol=1e-5
+    )
+    body = np.zeros((1, 1, 5, 3), dtype=np.float32)
+    body[0, 0, 1:4] = np.eye(3)  # handedness: the determinant stays +1
+    body[0, 0, 4, axis] = 5 * sign
+    assert np.linalg.det(samples.upright(body, clips)[0, 0, 1:4]) == pytest.approx(1)
+
+
+def test_a_figure_keeps_the_shape_of_the_body():
+    import base64
+
+    clips = make_clips(bodies=2)
+    figure = samples.figure(clips, 3, frames=8)
+    joints = (
+        np.frombuffer(base64.b64decode(figure.data), np.uint8).reshape(figure.shown, 2, 5, 3).astype(float)
+    )
+    assert figure.shown == 8
+    assert figure.frames == clips.frames[3]
+    chosen = np.linspace(0, clips.frames[3] - 1, 8).round().astype(int)
+    clip = clips.clip(3)[chosen]
+    scale = 255 / np.ptp(clip, axis=(0, 1, 2)).max()
+    assert np.abs((joints - joints[0, 0, 0]) - (clip - clip[0, 0, 0]) * scale).max() <= 1.001
