@@ -369,7 +369,7 @@ def test_what_is_no_data(tmp_path):
         ("cut.npz", "cut short or damaged"),
         ("other.npz", "an npz with neither"),
         ("broken.pkl", "not a readable pickle"),
-        ("raw", "raw NTU files; run `python -m skelbench.prepare"),
+        ("raw", "raw NTU files; run `skelbench prepare"),
         ("raw/empty", "a folder without meta.json"),
     ):
         with pytest.raises(DataError, match=words) as error:
