@@ -41,6 +41,7 @@ class Terminal(Progress):
         self._stage: str | None = None
 
     def begin(self, info: RunInfo, variants: list[VariantInfo], folder: Path) -> None:
+        """Show the headline and the output folder."""
         self.folder = folder
         for line in headline(info, variants):
             self.console.print(line, style="bold yellow" if "SYNTHETIC" in line else None, markup=False)
@@ -48,10 +49,12 @@ class Terminal(Progress):
         self.bars.start()
 
     def variant(self, variant: VariantInfo, seed: int) -> None:
+        """Name the bar."""
         self._title = f"{variant.key} seed {seed}"
         self._stage = None
 
     def epoch(self, log: EpochLog) -> None:
+        """Move the bar."""
         if not self.console.is_terminal:
             return
         if log.stage != self._stage:
@@ -63,15 +66,18 @@ class Terminal(Progress):
         self.bars.update(self.bars.task_ids[-1], completed=log.epoch, detail=detail)
 
     def score(self, score: Score) -> None:
+        """Print a line."""
         self._clear()
         self.console.print(score_line(score), markup=False, soft_wrap=True)
 
     def failure(self, failure: Failure) -> None:
+        """Print a line."""
         self._clear()
         line = f"{failure.variant:18} seed {failure.seed}  FAILED: {failure.reason}"
         self.console.print(line, markup=False, soft_wrap=True)
 
     def end(self, results: Results, folder: Path) -> None:
+        """Print the table."""
         self.close()
         self.console.print()
         self.console.print(results_table(results))

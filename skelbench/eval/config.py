@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -16,7 +16,7 @@ from skelbench.variants import FAMILIES, known_keys
 __all__ = ["Config", "ConfigError", "DataOptions", "MachineOptions"]
 
 
-def comma_list(metavar: str, convert: type) -> tyro.constructors.PrimitiveConstructorSpec:
+def comma_list(metavar: str, convert: type) -> tyro.constructors.PrimitiveConstructorSpec[tuple[Any, ...]]:
     """`a,b,c` on the command line, a tuple in Python."""
     return tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,

@@ -144,7 +144,10 @@ def _tsne(points: NDArray[np.float64]) -> IntArray:
             reduced
         )
     low = plane.min(axis=0)
-    return ((plane - low) / max(float(np.ptp(plane, axis=0).max()), 1e-9) * 1000).round().astype(np.int64)
+    scaled: IntArray = (
+        ((plane - low) / max(float(np.ptp(plane, axis=0).max()), 1e-9) * 1000).round().astype(np.int64)
+    )
+    return scaled
 
 
 def _agreement(points: NDArray[np.float64], columns: dict[str, IntArray]) -> list[Agreement]:

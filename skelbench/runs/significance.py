@@ -42,12 +42,14 @@ class ClipScores:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Class of the largest logit, int64 (n,)."""
-        return self.logits.argmax(1)
+        predicted: NDArray[np.int64] = self.logits.argmax(1)
+        return predicted
 
     @property
     def right(self) -> NDArray[np.bool_]:
         """Whether that is the label, bool (n,)."""
-        return self.predicted == self.label
+        right: NDArray[np.bool_] = self.predicted == self.label
+        return right
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,11 @@ def wl_bag_gru(task: Task, variant: Variant) -> Fitted:
 def restore_graph2vec(
     variant: Variant, built: BuiltFrom, weights: dict[str, Tensor]
 ) -> tuple[nn.Sequential, Inputs]:
-    """A stored graph2vec row. `Graph2Vec.transform` infers all graphs it is given together, so the vectors of one clip
-    vary a little with the others."""
+    """A stored graph2vec row.
+
+    `Graph2Vec.transform` infers all graphs it is given together, so the vectors of one clip vary a little with the
+    others.
+    """
     tables = {
         name.removeprefix(TABLES): weights[name].numpy() for name in list(weights) if name.startswith(TABLES)
     }

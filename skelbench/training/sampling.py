@@ -25,12 +25,14 @@ class Sampler:
         self.indices = indices
         self.batch_size = batch_size if sampling == "conmlp60" else min(batch_size, len(indices))
         self.sampling = sampling
-        self.pool = min(classes, len(indices))  # what the released code takes for the number of clips
+        # What the released code takes for the number of clips.
+        self.pool = min(classes, len(indices))
         self.generator = generator
         self.seen = torch.zeros(len(indices), dtype=torch.bool)
 
     @property
     def clips_per_epoch(self) -> int:
+        """Clips of one epoch; under `conmlp60` one batch."""
         return self.batch_size if self.sampling == "conmlp60" else len(self.indices)
 
     @property
@@ -56,10 +58,11 @@ class Sampler:
 
 
 def released_order(clips: Clips, indices: IntArray, protocol: str) -> IntArray:
-    """Clip indices in the order of the released files: grouped by camera (X-View), subject (X-Sub) or set-up (X-Set),
-    and within a group by NTU's names, set-up, camera, subject, replication, action.
+    """Clip indices in the order of the released files.
 
-    Where the clips come without that knowledge (a CTR-GCN-style npz), they are in that order already.
+    They are grouped by camera (X-View), subject (X-Sub) or set-up (X-Set), and ordered within a group by NTU's names:
+    set-up, camera, subject, replication, action. Where the clips come without that knowledge (a CTR-GCN-style npz),
+    they are in that order already.
     """
     if not (clips.subject[indices].any() or clips.camera[indices].any()):
         return indices

@@ -35,6 +35,7 @@ class Vectors:
         return len(self.values)
 
     def batch(self, indices: Tensor, training: bool) -> Tensor:
+        """The sequences of clips `indices`, (B, T, features)."""
         return self.values[indices]
 
 
