@@ -56,7 +56,7 @@ class MachineOptions:
     device: str = may_change("auto")
     """cpu, cuda, cuda:1, mps, or auto."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Of training; scores are computed in it as well."""
+    """Of training. Representations and scores are computed in float32, and the linear probe is trained in it."""
     threads: Count | None = may_change(None)
     """CPU threads. Default: what torch takes. The bits of a result depend on it."""
 

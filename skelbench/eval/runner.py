@@ -15,7 +15,7 @@ from skelbench import data as clip_data
 from skelbench.data import Clips, Split
 from skelbench.errors import SkelbenchError
 from skelbench.eval.config import Config, ConfigError
-from skelbench.eval.machine import make_fabric
+from skelbench.eval.machine import make_fabric, precision_used
 from skelbench.eval.progress import Progress
 from skelbench.eval.resume import resumed
 from skelbench.eval.scoring import score_variant
@@ -161,6 +161,8 @@ def _info(config: Config, clips: Clips, split: Split, fabric: Fabric, command: s
             f"batch size {settings.batch_size} is larger than the {len(split.train)} training clips: "
             "each epoch is one batch of all of them"
         )
+    if (used := precision_used(fabric)) != config.precision:
+        caveats.append(f"--precision {config.precision} is not to be had on this device: {used} was used")
     return RunInfo(
         dataset=clips.dataset,
         source=clips.source,

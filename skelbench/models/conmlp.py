@@ -101,7 +101,9 @@ class Decoder(nn.Module):
     def forward(self, representation: Tensor, target: RaggedClips) -> Tensor:
         """Joint coordinates at the rows of `target`, (sum of frames * bodies, J, 3), in the order of its clips."""
         hidden = self.dropout(self.norm(F.gelu(self.second(representation))))
-        return ragged.ragged_decode(hidden, self.last.weight, self.last.bias, target)
+        # Under autocast the layers before this one gave bfloat16; the op computes in its weight's dtype.
+        weight, bias = self.last.weight, self.last.bias
+        return ragged.ragged_decode(hidden.to(weight.dtype), weight, bias, target)
 
 
 def _initialise(layer: nn.Linear) -> None:

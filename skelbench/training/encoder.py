@@ -99,20 +99,23 @@ def train_encoder(
     model = _Model(variant, task.shape)
     optimizer = _sgd(model, settings, fabric)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs, settings.lr * LAST_LR)
-    wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
+    _, wrapped_optimizer = fabric.setup(model, optimizer)
     contrast = variant.make_loss(settings) or nn.CrossEntropyLoss()
     sampler = Sampler(task.train, settings.batch_size, settings.sampling, task.shape.classes, generator)
     state = LoopState(model, optimizer, schedule, fabric, generator, sampler)
     finished = task.checkpoint.restore(state) if task.checkpoint else 0
     for epoch in range(finished + 1, settings.epochs + 1):
-        wrapped.train()
+        model.train()
         began, total = time.perf_counter(), torch.zeros((), device=fabric.device)
         for indices in sampler.epoch():
             shear, reverse = draw(len(indices), generator, settings.per_clip_draws)
             views = data.views(indices, shear, reverse)
             # The clip before augmentation is what both views are decoded to.
             target = data.batch(indices.repeat(2)) if variant.reconstruct else None
-            outputs, decoded = wrapped(views, target)
+            # Not through Fabric's wrapper, which would cast the clips: only the model computes in low precision.
+            with fabric.autocast():
+                outputs, decoded = model(views, target)
+            outputs = outputs.float()
             labels = indices if variant.instance_labels else data.label[indices]
             try:
                 loss = contrast(outputs, labels.repeat(2))
@@ -121,7 +124,7 @@ def train_encoder(
                     require_finite(math.nan, "the encoder", epoch, "--lr", settings.lr)
                 raise
             if target is not None and decoded is not None:
-                loss = loss + F.mse_loss(decoded, target.joints[packed_rows(target)])
+                loss = loss + F.mse_loss(decoded.float(), target.joints[packed_rows(target)])
             wrapped_optimizer.zero_grad()
             fabric.backward(loss)
             wrapped_optimizer.step()

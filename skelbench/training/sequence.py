@@ -88,7 +88,7 @@ def train_sequence_classifier(
         settings: hyper-parameters.
         on_epoch: told of every epoch.
         checkpoint: where the training is kept after its epochs, and resumed from bit-identically.
-        fabric: its precision and device are kept with the checkpoint; default: float32 on the CPU.
+        fabric: precision of the training; default: float32 on the CPU.
 
     Raises:
         ValueError: clips and labels differ in number.
@@ -109,7 +109,9 @@ def train_sequence_classifier(
         else torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     )
     objective = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
-    state = LoopState(model, optimizer, schedule, fabric or Fabric(accelerator="cpu"))
+    fabric = fabric or Fabric(accelerator="cpu")
+    _, wrapped_optimizer = fabric.setup(model, optimizer, move_to_device=False)
+    state = LoopState(model, optimizer, schedule, fabric)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
         finished = checkpoint.restore(state) if checkpoint else 0
@@ -118,10 +120,12 @@ def train_sequence_classifier(
             model.train()
             total = 0.0
             for indices in torch.randperm(len(train)).split(settings.batch_size):
-                loss = objective(model(train.batch(indices, True).to(device)), labels[indices].to(device))
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
+                with fabric.autocast():
+                    logits = model(train.batch(indices, True).to(device))
+                loss = objective(logits.float(), labels[indices].to(device))
+                wrapped_optimizer.zero_grad(set_to_none=True)
+                fabric.backward(loss)
+                wrapped_optimizer.step()
                 schedule.step()
                 total += float(loss.detach()) * len(indices)
             loss_of_epoch = total / len(train)
