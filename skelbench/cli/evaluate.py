@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, get_args
@@ -51,13 +50,11 @@ def run(options: Eval, words: Sequence[str]) -> int:
     terminal = Terminal()
     try:
         results = run_job(options.config(), terminal, shlex.join(["skelbench", *words]))
-    except KeyboardInterrupt:
-        terminal.close()
-        folder = terminal.folder or options.out
-        if folder is not None:
-            again = shlex.join(["skelbench", *_resuming(words, str(folder))])
-            print(f"stopped; finished variants are in {folder}. Continue with: {again}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        if terminal.folder is not None:
+            again = shlex.join(["skelbench", *_resuming(words, str(terminal.folder))])
+            stop.args = (f"stopped; finished variants are in {terminal.folder}. Continue with: {again}",)
+        raise
     finally:
         terminal.close()
     return 1 if results.failures else 0

@@ -1,13 +1,15 @@
 """The command `skelbench`: its commands, and what becomes of an error.
 
 Exit code: 0; 1 where a part of the work failed and the rest is done; 2 for an error that the user can mend, shown as
-one line; 130 after Ctrl-C. Every other exception is a bug and shows its traceback.
+one line; 130 after Ctrl-C, 143 after SIGTERM. Every other exception is a bug and shows its traceback.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Annotated, Any, Union
@@ -35,7 +37,17 @@ def main(words: Sequence[str] | None = None) -> int:
     if words == ["--version"]:
         print(f"skelbench {version('skelbench')}")
         return 0
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     return guarded(lambda: _run(words))
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which schedulers send: a command ends as after Ctrl-C."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -45,9 +57,9 @@ def guarded(work: Callable[[], int]) -> int:
     except SkelbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped", file=sys.stderr)
+        return 143 if isinstance(stop, Terminated) else 130
     except BrokenPipeError:
         # Whoever read the output has left, `| head` for instance: nothing is wrong, nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
@@ -18,9 +17,9 @@ def run(options: Tune, words: Sequence[str]) -> int:
 
     try:
         page = tune(options)
-    except KeyboardInterrupt:
-        print(f"stopped; the same command continues the study in {options.out}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        stop.args = (f"stopped; the same command continues the study in {options.out}",)
+        raise
     print((options.out / "best.json").read_text(), end="")
     print(f"Page: {page}")
     return 0

@@ -91,6 +91,8 @@ class Config(MachineOptions, DataOptions):
     """Continue an interrupted run in --out: finished variants and seeds are kept, and a training that was begun
     continues from its last saved epoch, bit-identically on the CPU. Variants and seeds may be added; any other change
     is refused."""
+    restart: Annotated[tuple[str, ...], comma_list("KEY,KEY", str)] = may_change(())
+    """With --resume: variants whose scores, weights and checkpoints are thrown away and made again; or all."""
     out: Path | None = may_change(None)
     """Folder for report.html, results.json, report.md, scores and weights. Default: a new one under runs/."""
 
@@ -99,7 +101,7 @@ class Config(MachineOptions, DataOptions):
         for name in ("data", "cache", "out"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Path(getattr(self, name)))
-        for name, one in (("variants", str), ("seeds", int)):
+        for name, one in (("variants", str), ("seeds", int), ("restart", str)):
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, one) else tuple(value))
 
@@ -116,3 +118,5 @@ class Config(MachineOptions, DataOptions):
             raise ConfigError(f"--seeds is {self.seeds}, it needs one or more different numbers")
         if self.resume and self.out is None:
             raise ConfigError("--resume needs --out, the folder of the run to continue")
+        if self.restart and not self.resume:
+            raise ConfigError("--restart needs --resume: it makes variants of a run in --out again")

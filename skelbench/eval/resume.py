@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from skelbench.eval.config import Config, ConfigError
 from skelbench.options import changeable
+from skelbench.runs.folder import RunFolder
 from skelbench.runs.results import Results, RunInfo, VariantInfo
 from skelbench.training.settings import Settings
 
@@ -18,12 +19,16 @@ _SAME = ("protocol", "data_sha256", "n_train", "n_test", "device", "threads")
 def resumed(old: Results, new: RunInfo, variants: list[VariantInfo]) -> Results:
     """The finished scores of `old`, as results of the command that continues the run.
 
-    Failures are left behind: what failed is tried again.
+    Failures are left behind: what failed is tried again. A run without a finished score may continue with other
+    hyper-parameters.
 
     Raises:
         ConfigError: something that a score depends on differs; the message shows both values.
     """
-    differences = [f"{name} was {before}, is now {now}" for name, before, now in _differences(old.info, new)]
+    settings = bool(old.scores)
+    differences = [
+        f"{name} was {before}, is now {now}" for name, before, now in _differences(old.info, new, settings)
+    ]
     if differences:
         raise ConfigError(
             f"--resume: this is not the run in --out {new.config['out']}: {'; '.join(differences)}. "
@@ -42,12 +47,34 @@ def resumed(old: Results, new: RunInfo, variants: list[VariantInfo]) -> Results:
     return Results(info, variants + kept, old.scores)
 
 
-def _differences(old: RunInfo, new: RunInfo) -> Iterator[tuple[str, Any, Any]]:
+def without(old: Results, restart: Sequence[str], folder: RunFolder) -> Results:
+    """The results without the variants to be made again; their files are removed.
+
+    Raises:
+        ConfigError: the run has no such variant.
+    """
+    if not restart:
+        return old
+    begun = {(score.variant, score.seed) for score in old.scores} | {
+        (f.variant, f.seed) for f in old.failures
+    }
+    keys = {key for key, _ in begun} | {row.key for row in old.variants}
+    unknown = sorted(set(restart) - keys - {"all"})
+    if unknown:
+        raise ConfigError(f"--restart {unknown[0]}: the run in {folder.path} has {', '.join(sorted(keys))}")
+    gone = {pair for pair in begun if pair[0] in restart or "all" in restart}
+    for variant, seed in gone:
+        folder.forget(variant, seed)
+    scores = [score for score in old.scores if (score.variant, score.seed) not in gone]
+    return replace(old, scores=scores)
+
+
+def _differences(old: RunInfo, new: RunInfo, settings: bool) -> Iterator[tuple[str, Any, Any]]:
     for name in _SAME:
         yield from _pair(name, getattr(old, name), getattr(new, name))
     # A setting that an older version did not have was at its default.
     before, now = asdict(Settings()) | old.settings, new.settings
-    for name in sorted(now):
+    for name in sorted(now if settings else ()):
         yield from _pair(name, before[name], now[name])
     free = changeable(Config)
     for name in sorted(new.config.keys() - free):

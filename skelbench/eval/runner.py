@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from skelbench.errors import SkelbenchError
 from skelbench.eval.config import Config, ConfigError
 from skelbench.eval.machine import make_fabric, precision_used
 from skelbench.eval.progress import Progress
-from skelbench.eval.resume import resumed
+from skelbench.eval.resume import resumed, without
 from skelbench.eval.scoring import score_variant
 from skelbench.options import as_record
 from skelbench.pages import markdown
@@ -29,7 +30,7 @@ from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.sampling import released_order
 from skelbench.training.task import Task
-from skelbench.training.variant import Variant
+from skelbench.training.variant import Variant, name_of
 from skelbench.variants import choose
 
 
@@ -52,22 +53,68 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
     fabric = make_fabric(config)
     clips, split = _data(config)
     folder = _folder(config, clips, split)
-    info = _info(config, clips, split, fabric, command)
+    with folder.locked():
+        results = _begin(config, folder, _info(config, clips, split, fabric, command), variants)
+        progress.begin(results.info, [row.info for row in variants], folder.path)
+        try:
+            _train_all(config, folder, results, variants, Loaded(clips, split, fabric), progress)
+        finally:
+            # Also after Ctrl-C: what is finished has its report.
+            markdown.write(results, folder.markdown)
+            page.write(folder)
+        if config.cache is None:
+            # A cache that was named is the user's.
+            folder.discard_embeddings()
+        progress.end(results, folder.path)
+    return results
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The clips, their split, and where they are computed with."""
+
+    clips: Clips
+    split: Split
+    fabric: Fabric
+
+
+def _begin(config: Config, folder: RunFolder, info: RunInfo, variants: Sequence[Variant]) -> Results:
+    """New results, or those of the run that is resumed."""
     described = [row.info for row in variants]
     results = Results(info, described)
-    if config.resume and folder.exists():
-        results = resumed(folder.load(), info, described)
+    if folder.exists():
+        if not config.resume:
+            raise ConfigError(
+                f"--out {folder.path} already holds a run: --resume continues it; or name another folder"
+            )
+        results = resumed(without(folder.load(), config.restart, folder), info, described)
     # What was begun is known, should the run be stopped before its first score.
     results.save(folder.results)
-    progress.begin(results.info, described, folder.path)
+    return results
+
+
+def _train_all(
+    config: Config,
+    folder: RunFolder,
+    results: Results,
+    variants: Sequence[Variant],
+    loaded: Loaded,
+    progress: Progress,
+) -> None:
+    """Train and score what `results` lacks, and add it."""
+    clips, fabric = loaded.clips, loaded.fabric
     dataset = PackedDataset(clips, fabric.device)
-    train, test = (torch.from_numpy(part).to(fabric.device) for part in (split.train, split.test))
+    train, test = (
+        torch.from_numpy(part).to(fabric.device) for part in (loaded.split.train, loaded.split.test)
+    )
     for variant in variants:
         for seed in config.seeds:
             if any(score.seed == seed for score in results.of(variant.key)):
                 continue
             progress.variant(variant.info, seed)
-            checkpoint = Checkpoint(folder.checkpoint(variant.key, seed))
+            checkpoint = Checkpoint(
+                folder.checkpoint(variant.key, seed), _identity(config, loaded, variant, seed)
+            )
             task = Task(
                 clips,
                 dataset,
@@ -84,21 +131,31 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
                 with _deterministic():
                     score = score_variant(variant, _one_person(task, variant), folder, config, results)
             except SkelbenchError as error:
-                results.failures.append(Failure(variant.key, seed, str(error)))
+                failure = Failure(variant.key, seed, str(error), list(getattr(error, "clips", ())))
+                results.failures.append(failure)
                 results.save(folder.results)
-                progress.failure(results.failures[-1])
+                progress.failure(failure)
                 continue
             results.scores.append(score)
+            results.info.caveats.extend(f"{variant.key}, seed {seed}: {note}" for note in checkpoint.notes)
             results.save(folder.results)
             checkpoint.discard()
             progress.score(score)
-    if config.cache is None:
-        # A cache that was named is the user's.
-        folder.discard_embeddings()
-    markdown.write(results, folder.markdown)
-    page.write(folder)
-    progress.end(results, folder.path)
-    return results
+
+
+def _identity(config: Config, loaded: Loaded, variant: Variant, seed: int) -> str:
+    """What a training depends on, as a hash: a checkpoint of another one is not resumed."""
+    split = loaded.split
+    parts = [hashlib.sha256(part.tobytes()).hexdigest() for part in (split.train, split.test)]
+    words = [
+        variant.key,
+        *(str(name_of(part)) for part in (variant.recipe, variant.encoder, variant.loss)),
+        str(seed),
+        repr(config.settings),
+        precision_used(loaded.fabric),
+        loaded.clips.content_hash,
+    ]
+    return hashlib.sha256("\n".join(words + parts).encode()).hexdigest()
 
 
 def _data(config: Config) -> tuple[Clips, Split]:
@@ -132,10 +189,6 @@ def _folder(config: Config, clips: Clips, split: Split) -> RunFolder:
         folder = RunFolder(Path("runs") / f"{now}-{split.protocol}-{name}")
     else:
         folder = RunFolder(config.out)
-        if folder.exists() and not config.resume:
-            raise ConfigError(
-                f"--out {config.out} already holds a run: --resume continues it; or name another folder"
-            )
     folder.make()
     return folder
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 
 import numpy as np
@@ -13,7 +12,7 @@ from skelbench.eval.samples import samples
 from skelbench.runs.files import replacing
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.results import Curve, Results, Score
-from skelbench.runs.significance import ClipScores, wilson
+from skelbench.runs.significance import ClipScores, score_hash, wilson
 from skelbench.training import weights
 from skelbench.training.log import EpochLog
 from skelbench.training.task import Fitted, Task
@@ -59,7 +58,7 @@ def score_variant(variant: Variant, task: Task, folder: RunFolder, config: Confi
         inference_parameters=measure.inference_parameters(fitted),
         macs=measure.macs(fitted, task.test[:1]),
         seconds=time.perf_counter() - began,
-        scores_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
+        scores_sha256=score_hash(logits),
         speed=speed,
         curves=_curves(fitted.history),
         test_curve=fitted.test_curve,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +40,40 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a folder to this process: another one that asks for it gets an error that names this one.
+
+    The system releases the lock when the process ends, however it ends.
+
+    Raises:
+        FileError: another process holds it, or the lock cannot be written.
+    """
+    path = folder / ".lock"
+    try:
+        file = open(path, "a+")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {reason(error, path)}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The owner before may have removed the file between the two lines above.
+            if os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+                raise BlockingIOError
+        except OSError as error:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            raise FileError(f"{folder} is in use by {owner}: wait for it, or name another folder") from error
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,14 +15,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from skelbench.runs.files import FileError, reason, replacing
-from skelbench.runs.results import Results, RunError
-from skelbench.runs.significance import ClipScores
+from skelbench.runs.files import FileError, locked, reason, replacing
+from skelbench.runs.results import Results, RunError, Score
+from skelbench.runs.significance import ClipScores, score_hash
 
 _STEM = re.compile(r"(?P<variant>.+)-seed(?P<seed>\d+)")
 # Runs of version 0.1.0 called it so.
@@ -113,18 +114,24 @@ class RunFolder:
             raise RunError(f"{self.path} holds no run: it has no {self.results.name}")
         return Results.load(self.results)
 
-    def load_scores(self, variant: str, seed: int) -> ClipScores:
-        """The stored test scores of one variant with one seed.
+    def load_scores(self, score: Score) -> ClipScores:
+        """The stored logits behind a score, held against its hash.
 
         Raises:
-            RunError: the file is missing or is no score file; the message names it.
+            RunError: the file is missing, is no score file, or is not the one that was scored; the message names it.
         """
-        path = self.scores(variant, seed)
+        path = self.scores(score.variant, score.seed)
         try:
             with np.load(path, allow_pickle=False) as stored:
-                return ClipScores(stored["names"], stored["scores"], stored["label"].astype(np.int64))
+                found = ClipScores(stored["names"], stored["scores"], stored["label"].astype(np.int64))
+            intact = (
+                score_hash(found.logits) == score.scores_sha256 and int(found.right.sum()) == score.correct
+            )
         except Exception as error:  # a damaged zip or npy header raises almost anything
             raise RunError(f"{path} cannot be read as test scores: {error}") from error
+        if not intact:
+            raise RunError(f"{path} is damaged: it does not fit the hash in {self.results.name}")
+        return found
 
     def load_all_scores(self, results: Results) -> dict[str, dict[int, ClipScores]]:
         """Test scores by variant and seed, in the order of the results' variants.
@@ -133,7 +140,7 @@ class RunFolder:
             RunError: see `load_scores`.
         """
         return {
-            row.key: {score.seed: self.load_scores(row.key, score.seed) for score in scores}
+            row.key: {score.seed: self.load_scores(score) for score in scores}
             for row, scores in results.rows()
         }
 
@@ -146,6 +153,15 @@ class RunFolder:
         """Variant and seed of each weights file, sorted."""
         stems = (_STEM.fullmatch(path.stem) for path in (self.path / "weights").glob("*.safetensors"))
         return sorted((found["variant"], int(found["seed"])) for found in stems if found)
+
+    def forget(self, variant: str, seed: int) -> None:
+        """Remove every file of one variant with one seed."""
+        for path in (self.scores, self.weights, self.representations, self.samples, self.checkpoint):
+            path(variant, seed).unlink(missing_ok=True)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep the folder to this process, see `skelbench.runs.files.locked`."""
+        return locked(self.path)
 
     def discard_embeddings(self) -> None:
         """Remove what a run keeps only while it lasts."""

@@ -100,14 +100,16 @@ def fuse(
             common to all), or a clip has different labels.
         RunError: scores that cannot be read.
     """
-    seeds = set.intersection(
-        *({score.seed for score in RunFolder(m.run).load().of(m.variant)} for m in members)
-    )
+    scored = [{score.seed: score for score in RunFolder(m.run).load().of(m.variant)} for m in members]
+    seeds = set.intersection(*(set(seeds) for seeds in scored))
     if not seeds:
         raise FuseError(f"no seed is common to {', '.join(member.name for member in members)}")
     fused, own, left_out = [], [list[ClipScores]() for _ in members], set[str]()
     for seed in sorted(seeds):
-        loaded = [RunFolder(member.run).load_scores(member.variant, seed) for member in members]
+        loaded = [
+            RunFolder(member.run).load_scores(scores[seed])
+            for member, scores in zip(members, scored, strict=True)
+        ]
         every = set.union(*(set(scores.names) for scores in loaded))
         kept = np.array(sorted(set.intersection(*(set(scores.names) for scores in loaded))))
         left_out |= every - set(kept)

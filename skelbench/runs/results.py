@@ -142,6 +142,8 @@ class Failure:
     variant: str
     seed: int
     reason: str
+    clips: list[str] = field(default_factory=list)
+    """The clips of the batch at which a training stopped."""
 
 
 @dataclass
@@ -238,6 +240,7 @@ class Results:
                     f"{path} has schema {schema}, this version reads 1 to {SCHEMA}: upgrade skelbench"
                 )
             loaded: Results = TypeAdapter(cls).validate_python(raw)
+            _require_consistent(loaded, path)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
@@ -245,6 +248,22 @@ class Results:
         except (OSError, KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
             raise RunError(f"{path} is no results.json of skelbench: {error}") from error
         return loaded
+
+
+def _require_consistent(results: Results, path: Path) -> None:
+    """Hold the numbers against each other: an edited or doubled score is refused."""
+    known, seen = {row.key for row in results.variants}, set()
+    for score in results.scores:
+        name = f"{path} is damaged: {score.variant}, seed {score.seed}"
+        if (score.variant, score.seed) in seen:
+            raise RunError(f"{name} stands in it twice")
+        seen.add((score.variant, score.seed))
+        if score.variant not in known:
+            raise RunError(f"{name} is no variant of the run")
+        if score.n_test < 1 or abs(score.top1 - score.correct / score.n_test) > 1e-9:
+            raise RunError(
+                f"{name}: top1 is {score.top1}, but {score.correct} of {score.n_test} clips are right"
+            )
 
 
 def _in_rows(text: str) -> str:

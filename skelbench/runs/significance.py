@@ -9,6 +9,7 @@ The test speaks of new clips like these, for the models as trained: clips of one
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,11 @@ class Comparison:
         if self.p_holm >= SIGNIFICANT:
             return ""
         return self.first if self.wins > self.losses else self.second
+
+
+def score_hash(logits: NDArray[np.float32]) -> str:
+    """SHA-256 of logits (n, classes): equal for equal bits."""
+    return hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest()
 
 
 def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:

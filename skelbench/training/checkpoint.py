@@ -1,13 +1,12 @@
 """Where an interrupted training is resumed: all that its loop changes, written after an epoch, read back bit by bit.
 
-One safetensors file: tensors (weights, the optimizer's buffers, random states, which clips were seen) and, in its
-metadata, JSON (epoch, schedule, history). It replaces the one before it in one step, so a reader finds the old or the
-new one whole.
+One safetensors file: tensors (weights, the optimizer's buffers, random states, which clips were seen) and a record
+(epoch, schedule, history). The one before it is kept beside it, so that a damaged file costs some epochs, not all.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,13 +14,11 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from skelbench.runs.files import replacing
-from skelbench.training.log import EpochLog, TrainingError
+from skelbench.training.log import EpochLog
 from skelbench.training.sampling import Sampler
+from skelbench.training.tensors import TensorFileError, load_tensors, save_tensors
 
 # Share of the time that may go into writing: where an epoch lasts 20 times a write, every epoch is written.
 SHARE = 0.05
@@ -98,51 +95,70 @@ class LoopState:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.fabric.device)
 
 
-class CheckpointError(TrainingError):
-    """A checkpoint that cannot be read; the message names it and says what to do."""
-
-
 class Checkpoint:
-    """The file of one training."""
+    """The file of one training, and the one before it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, identity: str = "") -> None:
+        """A checkpoint of one training.
+
+        Args:
+            path: where it lies.
+            identity: what the training depends on; a checkpoint of another one is not resumed.
+        """
         self.path = path
+        self.previous = path.with_suffix(".previous")
+        self.identity = identity
+        self.notes: list[str] = []
         self._written = -float("inf")
         self._cost = 0.0
 
     def restore(self, state: LoopState) -> int:
-        """Put `state` where it was; the number of finished epochs, 0 where there is no checkpoint.
+        """Put `state` where it was; the number of finished epochs, 0 where the training starts.
 
-        Raises:
-            CheckpointError: the file is damaged or belongs to another model.
+        A file that is damaged or belongs to another training is left aside for the one before it, which `notes` says.
         """
-        if not self.path.exists():
+        found = [path for path in (self.path, self.previous) if path.exists()]
+        if not found:
             return 0
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-                numbers = json.loads(file.metadata()["skelbench"])
-            state.restore(tensors, numbers)
-        except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise CheckpointError(
-                f"{self.path} cannot be read ({reason}): delete it, and its training starts again"
-            ) from error
-        return len(state.history)
+        fresh = {name: tensor.clone() for name, tensor in state.tensors().items()}, state.numbers()
+        for path in found:
+            try:
+                tensors, numbers = load_tensors(path)
+                if numbers.pop("identity", "") != self.identity:
+                    self.notes.append(f"{path.name} belongs to a training with other settings: not resumed")
+                    continue
+                state.restore(tensors, numbers)
+            except (TensorFileError, KeyError, ValueError, TypeError, RuntimeError) as error:
+                reason = str(error).splitlines()[0]
+                self.notes.append(f"{path.name} cannot be resumed ({reason})")
+                state.restore(*fresh)
+                continue
+            if self.notes:
+                self.notes[-1] += f"; epoch {len(state.history)} of the checkpoint before it was"
+            return len(state.history)
+        if self.notes:
+            self.notes[-1] += "; the training started again"
+        return 0
 
     def save(self, state: LoopState, last: bool) -> None:
-        """Write, unless writing would take more than SHARE of the time; the last epoch is always written."""
+        """Write, unless writing would take more than SHARE of the time; the last epoch is always written.
+
+        Raises:
+            FileError: the file cannot be written.
+        """
         now = time.monotonic()
         if not last and now - self._written < self._cost / SHARE:
             return
-        with replacing(self.path) as partial:
-            save_file(state.tensors(), partial, metadata={"skelbench": json.dumps(state.numbers())})
+        if self.path.exists():
+            os.replace(self.path, self.previous)
+        save_tensors(self.path, state.tensors(), state.numbers() | {"identity": self.identity})
         self._written = time.monotonic()
         self._cost = self._written - now
 
     def discard(self) -> None:
-        """The training is scored: nothing is left to go on with."""
-        self.path.unlink(missing_ok=True)
+        """The training is scored: nothing is left to resume."""
+        for path in (self.path, self.previous):
+            path.unlink(missing_ok=True)
         if self.path.parent.exists() and not any(self.path.parent.iterdir()):
             self.path.parent.rmdir()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -107,6 +107,7 @@ def train_encoder(
     for epoch in range(finished + 1, settings.epochs + 1):
         model.train()
         began, total = time.perf_counter(), torch.zeros((), device=fabric.device)
+        steps: list[tuple[Tensor, Tensor]] = []
         for indices in sampler.epoch():
             shear, reverse = draw(len(indices), generator, settings.per_clip_draws)
             views = data.views(indices, shear, reverse)
@@ -121,7 +122,7 @@ def train_encoder(
                 loss = contrast(outputs, labels.repeat(2))
             except RuntimeError:
                 if not bool(torch.isfinite(outputs).all()):
-                    require_finite(math.nan, "the encoder", epoch, "--lr", settings.lr)
+                    _require_finite_steps(task, epoch, [*steps, (outputs.new_tensor(math.nan), indices)])
                 raise
             if target is not None and decoded is not None:
                 loss = loss + F.mse_loss(decoded.float(), target.joints[packed_rows(target)])
@@ -129,8 +130,10 @@ def train_encoder(
             fabric.backward(loss)
             wrapped_optimizer.step()
             total += loss.detach() * len(indices)
+            steps.append((loss.detach(), indices))
         mean_loss = float(total) / sampler.clips_per_epoch
-        require_finite(mean_loss, "the encoder", epoch, "--lr", settings.lr)
+        if not math.isfinite(mean_loss):
+            _require_finite_steps(task, epoch, steps)
         rate = sampler.clips_per_epoch / (time.perf_counter() - began)
         state.history.append(
             EpochLog("train", epoch, settings.epochs, mean_loss, float(schedule.get_last_lr()[0]), rate)
@@ -144,6 +147,23 @@ def train_encoder(
         task.watch(epoch, model.encoder)
     stage = Stage("train", settings.epochs, sampler.batch_size, settings.lr, "SGD")
     return _Trained(model, state.history, state.curve, sampler.coverage, stage)
+
+
+def _require_finite_steps(task: Task, epoch: int, steps: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Name the first step of an epoch, (loss, clip indices) each, whose loss is not finite, and its batch."""
+    losses = torch.stack([loss.float() for loss, _ in steps]).cpu()
+    step = int((~losses.isfinite()).nonzero()[0])
+    clips = task.data.batch(steps[step][1])
+    size = float(clips.joints[packed_rows(clips)].abs().max())
+    require_finite(
+        float(losses[step]),
+        "the encoder",
+        epoch,
+        "--lr",
+        task.settings.lr,
+        f", step {step + 1} (its coordinates reach {size:.3g}, metres are expected)",
+        [str(name) for name in task.clips.names[steps[step][1].cpu().numpy()]],
+    )
 
 
 def _sgd(model: nn.Module, settings: Settings, fabric: Fabric) -> torch.optim.SGD:

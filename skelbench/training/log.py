@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skelbench.errors import SkelbenchError
@@ -10,6 +11,9 @@ from skelbench.errors import SkelbenchError
 
 class TrainingError(SkelbenchError):
     """Training that cannot go on; the message says where and what to try."""
+
+    clips: Sequence[str] = ()
+    """Names of the clips of the batch at which it stopped, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +30,27 @@ class EpochLog:
     clips_per_s: float
 
 
-def require_finite(loss: float, stage: str, epoch: int, option: str, rate: float) -> None:
+def require_finite(
+    loss: float, stage: str, epoch: int, option: str, rate: float, where: str = "", clips: Sequence[str] = ()
+) -> None:
     """Stop a training whose loss is not finite.
 
     Args:
-        loss: mean loss of the epoch.
+        loss: mean loss of the epoch, or the loss of a step.
         stage: what is trained, in words.
         epoch: from 1.
         option: the option that sets the rate, `--lr` for instance.
         rate: its value.
+        where: what else is known: the step, the size of the coordinates.
+        clips: names of the clips of the batch, where it is known.
 
     Raises:
         TrainingError: the loss is not finite.
     """
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"the loss of {stage} is {loss} in epoch {epoch}: lower {option} (is {rate:g}), "
-            "and check the unit of the coordinates (metres are expected)"
-        )
+    if math.isfinite(loss):
+        return
+    error = TrainingError(
+        f"the loss of {stage} is {loss} in epoch {epoch}{where}: lower {option} (is {rate:g})"
+    )
+    error.clips = tuple(clips)
+    raise error

@@ -5,7 +5,6 @@ The file holds no code, and no name in it is imported: the model's classes are t
 
 from __future__ import annotations
 
-import json
 import os
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,17 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from skelbench import data as clip_data
 from skelbench.data.clips import Clips, DataError
 from skelbench.errors import SkelbenchError
 from skelbench.models.conmlp import InputShape
-from skelbench.runs.files import replacing
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.task import Fitted, Task, in_batches
+from skelbench.training.tensors import TensorFileError, load_tensors, save_tensors
 from skelbench.training.variant import Variant, name_of, resolve
 
 FORMAT = 1
@@ -73,8 +70,6 @@ def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -
     Raises:
         FileError: the file cannot be written.
     """
-    learned = fitted.inference.state_dict() | fitted.tables
-    weights = {key: value.detach().contiguous().cpu() for key, value in learned.items()}
     built = BuiltFrom(
         variant=variant.key,
         seed=task.seed,
@@ -90,8 +85,7 @@ def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -
         restore=name_of(variant.restore),
         edges=[list(edge) for edge in task.clips.skeleton.edges],
     )
-    with replacing(path) as partial:
-        save_file(weights, partial, metadata={"skelbench": json.dumps(asdict(built))})
+    save_tensors(path, fitted.inference.state_dict() | fitted.tables, asdict(built))
 
 
 Restore = Callable[[Variant, BuiltFrom, dict[str, Tensor]], tuple[nn.Sequential, Inputs]]
@@ -213,12 +207,21 @@ def read(path: Path) -> tuple[BuiltFrom, dict[str, Tensor]]:
         WeightsError: the file is missing, damaged, or newer than this version.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            raw = json.loads((file.metadata() or {})["skelbench"])
-            if raw["format"] > FORMAT:
-                raise WeightsError(
-                    f"{path} was written by skelbench {raw['version']}, newer than this one: upgrade"
-                )
-            return BuiltFrom(**raw), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        tensors, raw = load_tensors(path)
+        if raw["format"] > FORMAT:
+            raise WeightsError(
+                f"{path} was written by skelbench {raw['version']}, newer than this one: upgrade"
+            )
+        built = BuiltFrom(**raw)
+    except TensorFileError as error:
         raise WeightsError(f"{path} cannot be read as weights of skelbench: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as weights of skelbench: its record lacks {error}"
+        ) from error
+    bad = [
+        name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()
+    ]
+    if bad:
+        raise WeightsError(f"{path}: {bad[0]} holds numbers that are not finite")
+    return built, tensors

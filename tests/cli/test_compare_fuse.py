@@ -6,9 +6,10 @@ import pytest
 from skelbench.pages.compare import render
 from skelbench.runs import fuse
 from skelbench.runs.compare import CompareError, compare
+from skelbench.runs.significance import ClipScores
 from tests.conftest import command_line
 from tests.pages.test_run import stands_alone
-from tests.runs.made_up import write_run
+from tests.runs.made_up import rescore, write_run
 
 
 @pytest.fixture
@@ -75,9 +76,12 @@ def test_probabilities_of_a_member_with_itself_stay_the_same(runs):
 
 
 def test_members_with_other_test_clips_fuse_on_the_common_ones(runs, tmp_path, capsys):
-    path = runs[1] / "scores/conmlp-tcl-seed0.npz"
-    stored = dict(np.load(path))
-    np.savez(path, **{name: values[30:] for name, values in stored.items()})  # 30 clips of two people, say
+    stored = dict(np.load(runs[1] / "scores/conmlp-tcl-seed0.npz"))
+
+    def fewer(scores):  # 30 clips of two people, say
+        return ClipScores(scores.names[30:], scores.logits[30:], scores.label[30:])
+
+    rescore(runs[1], "conmlp-tcl", 0, fewer)
     words = (f"{runs[0]}:conmlp-supcon", f"{runs[1]}:conmlp-tcl")
     code, _, error = command_line(capsys, "fuse", *words)
     assert code == 2
@@ -89,7 +93,11 @@ def test_members_with_other_test_clips_fuse_on_the_common_ones(runs, tmp_path, c
     code, printed, _ = command_line(capsys, "fuse", *words, "--common")
     assert code == 0
     assert "170 test clips that all members have; 30 left out" in printed
-    np.savez(path, **stored | {"names": np.char.add("other-", stored["names"])})
+
+    def renamed(scores):
+        return ClipScores(np.char.add("other-", scores.names), scores.logits, scores.label)
+
+    rescore(runs[1], "conmlp-tcl", 0, renamed)
     with pytest.raises(fuse.FuseError, match="none is common to all"):
         fuse.fuse(fuse.parse(words), common=True)
 

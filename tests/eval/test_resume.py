@@ -1,7 +1,7 @@
 """A run that is killed goes on to the same bits; a changed configuration is refused."""
 
+import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -9,13 +9,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import skelbench.data
+from skelbench.errors import SkelbenchError
 from skelbench.eval import Config, Results, run
 from skelbench.eval.config import ConfigError
-from skelbench.training import checkpoint as checkpoints
+from skelbench.training.tensors import load_tensors
 from tests.conftest import config_of, make_clips
 
 VARIANTS = ("conmlp-recon", "conmlp-ce", "majority")
@@ -56,7 +56,9 @@ def stored_epochs(out, stem) -> int:
     path = out / "checkpoints" / f"{stem}.safetensors"
     if not path.exists():
         return 0
-    return len(checkpoints.safe_open(path, "pt").metadata()["skelbench"].split('"stage"')) - 1
+    with contextlib.suppress(SkelbenchError):  # it may be replaced just now
+        return len(load_tensors(path)[1]["history"])
+    return 0
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(data, tmp_path):
@@ -161,13 +163,3 @@ def test_resume_needs_a_folder_and_a_run_is_not_overwritten(data, tmp_path):
     run(begun)
     with pytest.raises(ConfigError, match="--resume continues it"):
         run(begun)
-
-
-def test_a_damaged_checkpoint_is_named(data, tmp_path):
-    path = tmp_path / "out" / "checkpoints" / "conmlp-ce-seed0.safetensors"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(np.arange(10).tobytes())
-    results = run(config(data, tmp_path / "out", variants=("conmlp-ce", "majority"), resume=True))
-    (failure,) = results.failures
-    assert re.search(r"conmlp-ce-seed0\.safetensors cannot be read.*delete it", failure.reason)
-    assert [score.variant for score in results.scores] == ["majority"]

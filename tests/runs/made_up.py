@@ -7,7 +7,7 @@ import numpy as np
 from skelbench.eval import metrics, samples
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.results import Curve, Results, RunInfo, Score, Speed, Stage, VariantInfo
-from skelbench.runs.significance import ClipScores, wilson
+from skelbench.runs.significance import ClipScores, score_hash, wilson
 from skelbench.training.settings import Settings
 from skelbench.variants import choose
 from tests.conftest import make_clips
@@ -72,7 +72,7 @@ def write_run(
                     inference_parameters=10,
                     macs=10_000_000 * (place + 1) if trained else 0,
                     seconds=1.0,
-                    scores_sha256="ab" * 32,
+                    scores_sha256=score_hash(logits),
                     speed=Speed(100.0 + place, 1000.0 + place, 1.0, 2.0, 3.0),
                     curves=curves if trained else [],
                     test_curve=[(epoch + 1, float(rng.random())) for epoch in range(epochs)]
@@ -110,3 +110,15 @@ def _samples(rng, map_clips, worst, classes):
         for index in range(worst)
     ]
     return {"edges": [list(edge) for edge in clips.skeleton.edges], "map": shown, "worst": failures}
+
+
+def rescore(folder, variant, seed, change) -> None:
+    """Replace the stored scores of one variant with one seed by `change(scores)`, and the result with them."""
+    run = RunFolder(folder)
+    results = run.load()
+    (score,) = (score for score in results.of(variant) if score.seed == seed)
+    changed = change(run.load_scores(score))
+    run.save_scores(variant, seed, changed)
+    score.n_test, score.correct = len(changed.label), int(changed.right.sum())
+    score.top1, score.scores_sha256 = score.correct / score.n_test, score_hash(changed.logits)
+    results.save(run.results)

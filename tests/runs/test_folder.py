@@ -67,7 +67,8 @@ def test_compare_and_fuse_open_it(old, tmp_path, capsys):
 def test_load_and_view_open_it(tmp_path, capsys):
     encoder = skelbench.load(OLD, "conmlp-supcon")
     clips = skelbench.data.load(FIXTURES / "tiny.npz")
-    stored = RunFolder(OLD).load_scores("conmlp-supcon", 0)
+    folder = RunFolder(OLD)
+    stored = folder.load_scores(folder.load().of("conmlp-supcon")[0])
     place = {name: index for index, name in enumerate(clips.names.tolist())}
     rows = [place[name] for name in stored.names.tolist()]
     assert np.allclose(encoder.classify(clips)[rows], stored.logits, atol=1e-5)
