@@ -1,0 +1,105 @@
+"""The unit of the coordinates: stated, or guessed from the size of the bodies; brought to metres."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from skelbench.data.clips import Clips, DataError
+from skelbench.data.missing import clip_missing
+from skelbench.data.presence import present
+
+KEEP = "keep"
+METRES = {"metre": 1.0, "centimetre": 0.01, "millimetre": 0.001, "inch": 0.0254, "foot": 0.3048}
+"""A unit in metres."""
+
+_SPELLINGS = {
+    "m": "metre", "metre": "metre", "meter": "metre", "metres": "metre", "meters": "metre",
+    "cm": "centimetre", "centimetre": "centimetre", "centimeter": "centimetre",
+    "centimetres": "centimetre", "centimeters": "centimetre",
+    "mm": "millimetre", "millimetre": "millimetre", "millimeter": "millimetre",
+    "millimetres": "millimetre", "millimeters": "millimetre",
+    "in": "inch", "inch": "inch", "inches": "inch", "ft": "foot", "foot": "foot", "feet": "foot",
+}  # fmt: skip
+_SAMPLE = 512  # clips whose bodies are measured
+
+# A body is between a hand's 0.2 m and, arms spread, 2.5 m across. Up to 10 of a unit it can be metres (or coordinates
+# that were normalised), then centimetres; from 300 (a body, not a hand) millimetres; beyond, neither.
+_LARGEST = (("metre", 10.0), ("centimetre", 300.0), ("millimetre", 5000.0))
+
+
+def in_metres(clips: Clips, unit: str | None = None) -> Clips:
+    """`clips` in metres, where their unit is known; what was done stands in `notes`.
+
+    Args:
+        clips: as a reader gives them; `clips.unit` is what the file states, or "".
+        unit: what the user says: a unit of METRES goes before what the file states; "keep" changes nothing. None: by
+            what the file states, else by the size of the bodies.
+
+    Raises:
+        DataError: `unit` is no unit.
+    """
+    if unit == KEEP:
+        return clips
+    if unit is not None:
+        if (name := _SPELLINGS.get(unit.lower())) is None:
+            raise DataError(f"unit '{unit}': choose {', '.join(METRES)} or {KEEP}")
+        return _scaled(clips, name, "as was said")
+    stated = re.fullmatch(r"([A-Za-z]+)(?:[\s,;(].*)?", clips.unit)
+    name = _SPELLINGS.get(stated[1].lower()) if stated else None
+    size = body_size(clips)
+    guess = next((unit for unit, largest in _LARGEST if size < largest), None)
+    measured = f"a body measures {size:,.4g} across"
+    if name == "metre" and guess != "metre":
+        guess = guess or "none of metre, centimetre, millimetre"
+        note = f"the unit is said to be the metre, but {measured}: that looks like {guess} (--unit sets it)"
+        return replace(clips, notes=(*clips.notes, note))
+    if name is not None:
+        return _scaled(clips, name, "as the file states")
+    if clips.unit:
+        if guess == "metre":
+            return clips
+        return replace(
+            clips, notes=(*clips.notes, f"the unit is '{clips.unit}', {measured}: not brought to metres")
+        )
+    if guess is None or _planar(clips):
+        if guess == "metre":
+            return clips
+        note = f"no unit is stated, {measured}: not brought to metres (--unit sets it)"
+        return replace(clips, notes=(*clips.notes, note))
+    return _scaled(
+        clips, guess, f"a guess: no unit is stated and {measured}; --unit sets another, --unit keep none"
+    )
+
+
+def _scaled(clips: Clips, name: str, why: str) -> Clips:
+    if name == "metre":
+        return clips if clips.unit else replace(clips, unit="metre")
+    joints = clips.joints * np.float32(METRES[name])
+    note = f"coordinates were brought from {name}s to metres ({why})".replace("inchs", "inches").replace(
+        "foots", "feet"
+    )
+    return replace(clips, joints=joints, unit="metre", notes=(*clips.notes, note))
+
+
+def _planar(clips: Clips) -> bool:
+    return not clips.joints[:: max(1, len(clips.joints) // 4096), :, 2].any()
+
+
+def body_size(clips: Clips) -> float:
+    """Median diagonal of the box around a body: the first that is there, in up to 512 clips; 0 where none is."""
+    sizes = []
+    for index in np.unique(
+        np.linspace(0, len(clips) - 1, min(_SAMPLE, len(clips))).astype(np.int64)
+    ).tolist():
+        clip = clips.clip(index)
+        there = np.argwhere(present(clip))
+        if not len(there):
+            continue
+        frame, body = there[0]
+        found = clip[frame, body][~clip_missing(clip[frame, body])]
+        if len(found) > 1 and np.isfinite(found).all():
+            sizes.append(float(np.linalg.norm(np.ptp(found.astype(np.float64), axis=0))))
+    return float(np.median(sizes)) if sizes else 0.0
