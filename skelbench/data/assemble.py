@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ class Reading:
     length: int | None = None
     """Frames of a padded row; counts for NTU and made-up data, other data have that of their longest clip."""
     synthetic: bool = False
+    numbered: bool = False
+    """Whether names may repeat, as nothing in the file rests on them; then they are numbered."""
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -88,7 +91,7 @@ class Reading:
         if label is None:
             label = np.full(count, -1, dtype=np.int64) if identity.expected is None else identity.expected
         found = labelled(self.path, names, label, identity, self.class_names, self.width)
-        names, name_notes = distinct_names(names, known["camera"])
+        names, name_notes = _numbered(names) if self.numbered else distinct_names(names, known["camera"])
         longest = int(self.frames.max(initial=1))
         return Clips(
             joints=self.joints,
@@ -147,6 +150,18 @@ def _numbers(parts: Mapping[str, IntArray], count: int) -> NDArray[np.str_]:
         for number, index in enumerate(indices.tolist()):
             names[index] = f"{part}-{number:06d}"
     return np.array(names, dtype=str)
+
+
+def _numbered(names: NDArray[np.str_]) -> tuple[NDArray[np.str_], tuple[str, ...]]:
+    """Names with "#2", "#3" appended from their second occurrence on."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names.tolist():
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    repeated = len(names) - len(seen)
+    notes = (f"{repeated} clips have a name that a clip before them has: they were numbered (#2, #3, ...)",)
+    return np.array(found, dtype=str), notes if repeated else ()
 
 
 def distinct_names(names: NDArray[np.str_], view: IntArray) -> tuple[NDArray[np.str_], tuple[str, ...]]:

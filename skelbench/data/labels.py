@@ -63,6 +63,9 @@ def labelled(
             class_names = given if len(given) == classes else _generic(classes)
     if class_names is None:
         return _own_classes(label)
+    if identity.class_names[: len(class_names)] == class_names:
+        # Of a part of the data set, whose other classes have no clip here.
+        class_names = identity.class_names
     _refuse_from_one(path, names, label, len(class_names))
     return Labelled(label, class_names, _remarks(known, class_names))
 
@@ -74,11 +77,14 @@ def _generic(classes: int) -> tuple[str, ...]:
 def _numbered(
     path: Path, names: NDArray[np.str_], label: NDArray[np.str_], class_names: tuple[str, ...] | None
 ) -> tuple[IntArray, tuple[str, ...] | None]:
-    """Text labels as numbers: of the class names given, or else of the texts in alphabetical order."""
+    """Text labels as numbers: what they say, or of the class names given, or of the texts in alphabetical order."""
     stripped = np.char.strip(label)
     present = sorted(set(stripped.tolist()) - {""})
-    if class_names is None and all(text.lstrip("-").isdecimal() for text in present):
-        return np.array([int(text) if text else -1 for text in stripped.tolist()], dtype=np.int64), None
+    numbers = all(text.removeprefix("-").isdecimal() and len(text) < 12 for text in present)
+    if numbers and not (class_names and set(present) <= set(class_names)):
+        return np.array(
+            [int(text) if text else -1 for text in stripped.tolist()], dtype=np.int64
+        ), class_names
     class_names = class_names or tuple(present)
     place = {text: number for number, text in enumerate(class_names)}
     for name, text in zip(names.tolist(), stripped.tolist(), strict=True):

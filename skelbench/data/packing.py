@@ -13,7 +13,7 @@ from skelbench.data.presence import Mask, present, tidy
 
 Array = NDArray[np.float32]
 
-CHUNK_BYTES = 64 << 20
+CHUNK_BYTES = 16 << 20
 """Of padded data looked at in one go."""
 
 

@@ -6,10 +6,11 @@ import re
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skelbench.data.clips import Clips, DataError
+from skelbench.data.checks import some
+from skelbench.data.clips import Clips, DataError, release
 from skelbench.data.missing import clip_missing
-from skelbench.data.presence import present
 
 KEEP = "keep"
 METRES = {"metre": 1.0, "centimetre": 0.01, "millimetre": 0.001, "inch": 0.0254, "foot": 0.3048}
@@ -23,7 +24,8 @@ _SPELLINGS = {
     "millimetres": "millimetre", "millimeters": "millimetre",
     "in": "inch", "inch": "inch", "inches": "inch", "ft": "foot", "foot": "foot", "feet": "foot",
 }  # fmt: skip
-_SAMPLE = 512  # clips whose bodies are measured
+_CHUNK = 4096  # clips measured in one go
+_ODD = 20  # times the usual size of a body
 
 # A body is between a hand's 0.2 m and, arms spread, 2.5 m across. Up to 10 of a unit it can be metres (or coordinates
 # that were normalised), then centimetres; from 300 (a body, not a hand) millimetres; beyond, neither.
@@ -49,12 +51,16 @@ def in_metres(clips: Clips, unit: str | None = None) -> Clips:
         return _scaled(clips, name, "as was said")
     stated = re.fullmatch(r"([A-Za-z]+)(?:[\s,;(].*)?", clips.unit)
     name = _SPELLINGS.get(stated[1].lower()) if stated else None
-    size = body_size(clips)
+    sizes = body_sizes(clips)
+    size = float(np.median(sizes[sizes > 0])) if (sizes > 0).any() else 0.0
+    clips = _with_outliers(clips, sizes, size)
     guess = next((unit for unit, largest in _LARGEST if size < largest), None)
     measured = f"a body measures {size:,.4g} across"
     if name == "metre" and guess != "metre":
-        guess = guess or "none of metre, centimetre, millimetre"
-        note = f"the unit is said to be the metre, but {measured}: that looks like {guess} (--unit sets it)"
+        guess = guess or "unit of something else"
+        note = (
+            f"the unit is said to be the metre, but {measured}: that looks like the {guess} (--unit sets it)"
+        )
         return replace(clips, notes=(*clips.notes, note))
     if name is not None:
         return _scaled(clips, name, "as the file states")
@@ -88,18 +94,34 @@ def _planar(clips: Clips) -> bool:
     return not clips.joints[:: max(1, len(clips.joints) // 4096), :, 2].any()
 
 
-def body_size(clips: Clips) -> float:
-    """Median diagonal of the box around a body: the first that is there, in up to 512 clips; 0 where none is."""
-    sizes = []
-    for index in np.unique(
-        np.linspace(0, len(clips) - 1, min(_SAMPLE, len(clips))).astype(np.int64)
-    ).tolist():
-        clip = clips.clip(index)
-        there = np.argwhere(present(clip))
-        if not len(there):
-            continue
-        frame, body = there[0]
-        found = clip[frame, body][~clip_missing(clip[frame, body])]
-        if len(found) > 1 and np.isfinite(found).all():
-            sizes.append(float(np.linalg.norm(np.ptp(found.astype(np.float64), axis=0))))
-    return float(np.median(sizes)) if sizes else 0.0
+def _with_outliers(clips: Clips, sizes: NDArray[np.float64], usual: float) -> Clips:
+    """A note on clips whose bodies are of another order of size, as those of another unit are."""
+    odd = np.flatnonzero((sizes > 0) & ((sizes > _ODD * usual) | (sizes * _ODD < usual)))
+    if not len(odd):
+        return clips
+    note = (
+        f"{len(odd)} clips have bodies more than {_ODD} times larger or smaller than the others ({usual:,.3g}), as of "
+        f"another unit: {some(clips.names[index] for index in odd)}"
+    )
+    return replace(clips, notes=(*clips.notes, note))
+
+
+def body_sizes(clips: Clips) -> NDArray[np.float64]:
+    """Diagonal of the box around a body in its clip's first frame, float64 (N,); 0 where there is none.
+
+    Joints that are missing do not count.
+    """
+    found = np.zeros(len(clips))
+    some_frames = np.flatnonzero(np.diff(clips.offsets) > 0)
+    for begin in range(0, len(some_frames), _CHUNK):
+        part = some_frames[begin : begin + _CHUNK]
+        first = np.array(clips.joints[clips.offsets[part]], dtype=np.float64)
+        release(clips.joints)
+        missing = clip_missing(first)[..., None]
+        # Infinite coordinates make a clip one that cannot be used; here they have no size.
+        with np.errstate(invalid="ignore"):
+            low = np.where(missing, np.inf, first).min(axis=1)
+            high = np.where(missing, -np.inf, first).max(axis=1)
+            size = np.linalg.norm(high - low, axis=1)
+        found[part] = np.where(np.isfinite(size), size, 0)
+    return found

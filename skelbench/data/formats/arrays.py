@@ -22,6 +22,8 @@ from skelbench.data.clips import DataError, release
 SMALL = 1 << 30
 """Bytes that an array which is read whole may have."""
 
+_PIECE = 1 << 18  # bytes unpacked in one go
+
 
 class Rows(Protocol):
     """An array whose first axis is read in order, some rows at a time."""
@@ -38,6 +40,10 @@ class Arrays(Mapping[str, np.ndarray]):
     """The arrays of a file; indexing reads one whole, `rows` reads one in pieces."""
 
     path: Path
+
+    def __contains__(self, key: object) -> bool:
+        # That of Mapping would read the array.
+        return any(key == other for other in self)
 
     def rows(self, key: str) -> Rows:
         """The array of that key, to be read in order."""
@@ -170,12 +176,16 @@ class _Deflated:
     def read(self, count: int) -> NDArray:
         if self._whole is not None:
             return self._whole.read(count)
-        row = math.prod(self.shape[1:]) * self.dtype.itemsize
+        size = count * math.prod(self.shape[1:]) * self.dtype.itemsize
+        data, at = bytearray(size), 0
         try:
-            data = self._file.read(count * row)
+            # Little by little: zipfile holds several copies of what it is asked for in one go.
+            while at < size and (piece := self._file.read(min(_PIECE, size - at))):
+                data[at : at + len(piece)] = piece
+                at += len(piece)
         except _DAMAGE as error:
             raise DataError(f"{self._where} cannot be read: {error}") from None
-        if len(data) != count * row:
+        if at != size:
             raise DataError(f"{self._where} is cut short")
         return np.frombuffer(data, dtype=self.dtype).reshape(count, *self.shape[1:])
 

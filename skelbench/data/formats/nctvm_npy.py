@@ -20,10 +20,12 @@ from skelbench.data.formats.files import stem_of, written
 from skelbench.data.formats.safe_pickle import unpickle
 from skelbench.data.packing import CHUNK_BYTES, Packer
 from skelbench.data.protocols import canonical
+from skelbench.data.regular import regular
 from skelbench.data.skeletons import skeleton_of
 
 _DATA = re.compile(r"(train|val|test)_(data_joint|data|position|joint)\.npy")
 _PARTS = ("train", "val", "test")
+MAX_BYTES = 1 << 40
 
 
 def data_files(folder: Path) -> dict[str, Path]:
@@ -34,12 +36,6 @@ def data_files(folder: Path) -> dict[str, Path]:
         if match and path.is_file():
             found.setdefault(match[1], path)
     return {part: found[part] for part in _PARTS if part in found}
-
-
-def is_npy(path: Path) -> bool:
-    """Whether a file begins as .npy files do."""
-    with open(path, "rb") as file:
-        return file.read(6) == b"\x93NUMPY"
 
 
 def read_nctvm(path: Path, labels_required: bool = True) -> Clips:
@@ -83,7 +79,7 @@ def read_nctvm(path: Path, labels_required: bool = True) -> Clips:
         folder if len(files) > 1 else path, "(N, C, T, V, M) .npy", packer, skeleton_of(joints)
     )
     reading.names, reading.label = np.array(names, dtype=str), np.array(labels, dtype=np.int64)
-    reading.parts, reading.length = parts, length
+    reading.parts, reading.length, reading.numbered = parts, length, True
     protocol = canonical(folder.name)[0]
     reading.split = protocol if protocol in ("xsub", "xview", "xset") else None
     if channels == 2:
@@ -97,6 +93,7 @@ def read_nctvm(path: Path, labels_required: bool = True) -> Clips:
 
 
 def _mapped(file: Path) -> NDArray:
+    regular(file, MAX_BYTES)
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError) as error:

@@ -7,14 +7,15 @@ has keypoint_score (bodies, frames, joints) and img_shape, too.
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skelbench.data.assemble import Reading, marked_names
-from skelbench.data.clips import Clips, DataError, IntArray
+from skelbench.data.assemble import COLUMNS, Reading, marked_names
+from skelbench.data.clips import Clips, DataError, IntArray, Skeleton
 from skelbench.data.formats.ctrgcn_npz import exportable
 from skelbench.data.formats.files import stem_of, written
 from skelbench.data.formats.safe_pickle import unpickle
@@ -31,6 +32,8 @@ class _Annotation(NamedTuple):
     keypoint: NDArray
     """(frames, bodies, joints, 3)"""
     planar: bool
+    columns: tuple[int, ...]
+    """subject, camera, setup, replication, 0 where unknown."""
 
 
 def read_pyskl(path: Path, labels_required: bool = True) -> Clips:
@@ -55,7 +58,7 @@ def read_pyskl(path: Path, labels_required: bool = True) -> Clips:
             f"{path}: expected {{'split', 'annotations'}} or a list of annotations, as PYSKL writes them"
         )
     packer: Packer | None = None
-    labels, names, planar = [], [], 0
+    labels, names, columns, planar = [], [], [], 0
     for index in range(len(annotations)):
         found = _annotation(path, index, annotations[index], labels_required)
         annotations[index] = None  # so that its array goes
@@ -67,6 +70,7 @@ def read_pyskl(path: Path, labels_required: bool = True) -> Clips:
         packer.add(found.keypoint)
         labels.append(found.label)
         names.append(found.name)
+        columns.append(found.columns)
         planar += found.planar
     assert packer is not None
     if planar not in (0, len(names)):
@@ -74,6 +78,8 @@ def read_pyskl(path: Path, labels_required: bool = True) -> Clips:
     reading = Reading.packed(path, "PYSKL pickle", packer, _skeleton(path, extras, expected))
     reading.names = np.array(names, dtype=str)
     reading.label = np.array(labels, dtype=np.int64)
+    by_column = np.array(columns, dtype=np.int64).T
+    reading.columns = {key: column for key, column in zip(COLUMNS, by_column, strict=True) if column.any()}
     if planar:
         reading.unit = "half the image's width"
         note = "2D keypoints: z is 0, x and y run from -1 to 1 over the image's width, scores are not used"
@@ -94,7 +100,7 @@ def read_pyskl(path: Path, labels_required: bool = True) -> Clips:
     return reading.clips()
 
 
-def _skeleton(path: Path, extras: dict[str, Any], joints: int) -> Any:
+def _skeleton(path: Path, extras: dict[str, Any], joints: int) -> Skeleton:
     names, edges = extras.get("joint_names"), extras.get("edges", ())
     if names is None:
         return skeleton_of(joints)
@@ -102,9 +108,17 @@ def _skeleton(path: Path, extras: dict[str, Any], joints: int) -> Any:
         pairs = [(int(child), int(parent)) for child, parent in edges]
     except (TypeError, ValueError):
         pairs = [(-1, -1)]
-    if len(names) != joints or any(not 0 <= joint < joints for pair in pairs for joint in pair):
+    root = extras.get("root")
+    if root is not None and (not isinstance(root, int) or not 0 <= root < joints):
+        raise DataError(f"{path}: 'root' should be a joint number from 0 to {joints - 1}")
+    if (
+        not isinstance(names, list | tuple)
+        or len(names) != joints
+        or any(not 0 <= joint < joints for pair in pairs for joint in pair)
+    ):
         raise DataError(f"{path}: 'joint_names' and 'edges' do not fit the {joints} joints of the clips")
-    return skeleton_from([str(name) for name in names], pairs)
+    skeleton = skeleton_from([str(name) for name in names], pairs)
+    return skeleton if root is None else replace(skeleton, root=root, centred=True)
 
 
 def _annotation(path: Path, index: int, annotation: Any, labels_required: bool) -> _Annotation:
@@ -119,6 +133,9 @@ def _annotation(path: Path, index: int, annotation: Any, labels_required: bool) 
         raise DataError(
             f"{path}: the keypoint of clip {name} is not a float array (bodies, frames, joints, 3)"
         )
+    columns = tuple(annotation.get(key, 0) for key in COLUMNS)
+    if not all(isinstance(number, int | np.integer) and 0 <= number < 1 << 31 for number in columns):
+        raise DataError(f"{path}: {', '.join(COLUMNS)} of clip {name} should be whole numbers")
     joints, numbers = keypoint.shape[2:]
     if not joints or numbers not in (2, 3):
         raise DataError(
@@ -126,10 +143,11 @@ def _annotation(path: Path, index: int, annotation: Any, labels_required: bool) 
             "keypoint_score"
         )
     if not keypoint.size:
-        return _Annotation(name, int(label), np.zeros((0, 1, joints, 3), dtype=np.float32), numbers == 2)
+        empty = np.zeros((0, 1, joints, 3), dtype=np.float32)
+        return _Annotation(name, int(label), empty, numbers == 2, columns)
     if numbers == 2:
         keypoint = _lifted(path, name, annotation, keypoint)
-    return _Annotation(name, int(label), keypoint.transpose(1, 0, 2, 3), numbers == 2)
+    return _Annotation(name, int(label), keypoint.transpose(1, 0, 2, 3), numbers == 2, columns)
 
 
 def _lifted(path: Path, name: str, annotation: dict, keypoint: NDArray) -> NDArray[np.float32]:
@@ -172,7 +190,7 @@ def write_pyskl(clips: Clips, folder: Path) -> list[Path]:
 
     The keypoints are those of the clips, so a prepared body stands at the origin, not in front of the camera; they are
     not rounded to float16, so that the clips come back to the bit. More keys, which PYSKL passes over: class_names,
-    joint_names, edges, dataset, unit, length, synthetic.
+    joint_names, edges, root, dataset, unit, length, synthetic; in an annotation subject, camera, setup, replication.
     """
     names = marked_names(clips)
     split = {part: names[indices].tolist() for part, indices in named_parts(clips).items()}
@@ -188,6 +206,7 @@ def write_pyskl(clips: Clips, folder: Path) -> list[Path]:
             "label": int(clips.label[index]),
             "keypoint": np.ascontiguousarray(clips.clip(index).transpose(1, 0, 2, 3)),
             "total_frames": int(clips.frames[index]),
+            **{key: int(getattr(clips, key)[index]) for key in COLUMNS},
         }
         for index in range(len(clips))
     ]
@@ -197,6 +216,7 @@ def write_pyskl(clips: Clips, folder: Path) -> list[Path]:
         "class_names": list(clips.class_names),
         "joint_names": list(clips.skeleton.joint_names),
         "edges": [list(edge) for edge in clips.skeleton.edges],
+        "root": clips.skeleton.root if clips.skeleton.centred else None,
         "dataset": clips.dataset,
         "unit": clips.unit,
         "length": clips.length,

@@ -1,12 +1,14 @@
 """The ragged layout: clips concatenated in time, as an .npz (or as HDF5, with the same keys).
 
-x (R, M, J, 3), offsets (N + 1,), label, names (N,), class_names, joint_names, edges (E, 2); optional: subject, view,
-setup, rep (N,), split (N,) (or train, test, validation, part-NAME: clip indices), unit, dataset, length, synthetic.
+x (R, M, J, 3), offsets (N + 1,), label, names (N,), class_names, joint_names, edges (E, 2); optional: root (a joint
+number), subject, view, setup, rep (N,), split (N,) or train, test, validation, part-NAME (clip numbers), unit, dataset,
+length, synthetic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -61,6 +63,8 @@ def read_ragged(arrays: Arrays, form: str = "ragged npz", labels_required: bool 
             f"{path}: 'names' must be {count} strings, one per clip; found {names.shape} {names.dtype}"
         )
     skeleton, notes = _skeleton(path, joint_names, np.asarray(arrays["edges"]))
+    if "root" in arrays:
+        skeleton = replace(skeleton, root=_root(arrays, len(joint_names)), centred=True)
     label: NDArray | None = None
     if "label" in arrays:
         label = np.asarray(arrays["label"])
@@ -96,6 +100,13 @@ def _offsets(arrays: Arrays) -> IntArray:
     if offsets[0] != 0 or (np.diff(offsets) < 0).any():
         raise DataError(f"{arrays.path}: 'offsets' must start at 0 and never fall")
     return offsets
+
+
+def _root(arrays: Arrays, joints: int) -> int:
+    root = np.asarray(arrays["root"])
+    if root.size != 1 or root.dtype.kind not in "iu" or not 0 <= int(root.reshape(-1)[0]) < joints:
+        raise DataError(f"{arrays.path}: 'root' should be a joint number from 0 to {joints - 1}")
+    return int(root.reshape(-1)[0])
 
 
 def _skeleton(path: Path, joint_names: list[str], edges: NDArray) -> tuple[Skeleton, tuple[str, ...]]:
@@ -224,6 +235,7 @@ def ragged_arrays(clips: Clips) -> dict[str, NDArray]:
         "joint_names": np.array(clips.skeleton.joint_names, dtype=str),
         "edges": np.array(clips.skeleton.edges, dtype=np.int64).reshape(-1, 2),
         **{key: getattr(clips, ours) for key, ours in _COLUMNS.items()},
+        **({"root": np.array(clips.skeleton.root)} if clips.skeleton.centred else {}),
         "unit": np.array(clips.unit),
         "dataset": np.array(clips.dataset),
         "length": np.array(clips.length),

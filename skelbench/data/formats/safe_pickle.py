@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from skelbench.data.clips import DataError
+from skelbench.data.regular import regular
+
+MAX_BYTES = 1 << 38
 
 # What a pickle of arrays and containers refers to. numpy.core became numpy._core in numpy 2.
 _ADMITTED = {
@@ -36,6 +39,7 @@ def unpickle(path: Path) -> Any:
     Raises:
         DataError: the pickle is broken, or refers to anything but numpy arrays, scalars and plain containers.
     """
+    regular(path, MAX_BYTES)
     try:
         with open(path, "rb") as file:
             # Python 2 wrote the label files of ST-GCN and 2s-AGCN.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from skelbench.data.assemble import Reading
 from skelbench.data.clips import DataError, IntArray
+from skelbench.data.regular import regular
 
 NAMES = ("labels.csv", "labels.txt", "labels.tsv")
 """What a table is called where it lies in the folder of the recordings."""
@@ -119,8 +120,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         DataError: it cannot be read, or a line has not as many entries as the header.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: is larger than {MAX_BYTES:,} bytes")
+        regular(path, MAX_BYTES)
         with open(path, newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file, delimiter=delimiter_of(file.readline()))
             file.seek(0)

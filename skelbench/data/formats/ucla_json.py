@@ -17,6 +17,7 @@ from skelbench.data.assemble import Reading, marked_names
 from skelbench.data.clips import Clips, DataError
 from skelbench.data.formats.files import stem_of, written
 from skelbench.data.packing import Packer
+from skelbench.data.regular import regular
 from skelbench.data.skeletons import KINECT_20, KINECT_20_EDGES, skeleton_from
 
 FOLDER = "all_sqe"
@@ -33,9 +34,9 @@ def clip_files(folder: Path) -> list[Path]:
 
 def _is_clip(path: Path) -> bool:
     try:
-        with open(path, "rb") as file:
-            return b'"skeletons"' in file.read(1 << 16) or b'"skeletons"' in file.read()
-    except OSError:
+        regular(path)
+        return b'"skeletons"' in path.read_bytes()
+    except (OSError, DataError):
         return False
 
 
@@ -63,6 +64,7 @@ def read_ucla(folder: Path, files: list[Path], labels_required: bool = True) -> 
 
 
 def _content(path: Path) -> dict[str, Any]:
+    regular(path)
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError, OSError) as error:
