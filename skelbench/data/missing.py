@@ -33,14 +33,23 @@ def clip_missing(joints: NDArray, origin: tuple[int, ...] = ()) -> Mask:
 
 
 def origin_joints(clips: Clips) -> tuple[int, ...]:
-    """Joints that lie at zero in the first frame of most clips: the data were moved there, they are not missing."""
+    """Joints that lie at zero in the first frame of most clips, amid the others: the data were moved there.
+
+    A joint that no clip has is zero, too, but then the others are somewhere else.
+    """
     if not len(clips):
         return ()
     first = np.asarray(clips.joints[clips.offsets[:-1][np.diff(clips.offsets) > 0]])
     there = present(first)
     if not there.any():
         return ()
-    share = (~(first[there] != 0).any(axis=-1)).mean(axis=0)
+    first = first[there]
+    zero = clip_missing(first)
+    low = np.where(zero[..., None], np.inf, first).min(axis=1)
+    high = np.where(zero[..., None], -np.inf, first).max(axis=1)
+    reach = (high - low).max(axis=1, keepdims=True) / 2
+    amid = ((low - reach <= 0) & (high + reach >= 0)).all(axis=1)
+    share = (zero & amid[:, None]).mean(axis=0)
     return tuple(np.flatnonzero(share > _CENTRED).tolist())
 
 

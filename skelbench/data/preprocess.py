@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skelbench.data.checks import some
 from skelbench.data.clips import Clips, DataError, IntArray, release
-from skelbench.data.missing import clip_missing
+from skelbench.data.missing import clip_missing, origin_joints
 from skelbench.data.packing import offsets_of
 from skelbench.data.presence import present
 
@@ -162,9 +162,8 @@ def _origins(clips: Clips) -> tuple[NDArray[np.float32], IntArray, IntArray]:
         ready[part] = present(first)
         lacking[part] = ready[part] & clip_missing(first[:, list(joints)]).any(axis=1)
         release(clips.joints)
-    # Where most first frames have zeros there, the data were centred: they are where they should be.
-    if lacking.sum() * 2 > ready.sum():
-        lacking[:] = False
+    if lacking.any() and set(joints) <= set(origin_joints(clips)):
+        lacking[:] = False  # the data were centred before
     absent = []
     for index in np.flatnonzero(~ready | lacking).tolist():
         origin = origin_of(clips.clip(index), joints)
