@@ -10,6 +10,7 @@ import numpy as np
 
 from skelbench.data.clips import Clips, DataError, Dropped, release
 from skelbench.data.presence import present
+from skelbench.data.regular import bad_name, shown
 
 _CHUNK = 1 << 18  # rows looked at in one go
 
@@ -17,12 +18,13 @@ NOT_FINITE = "NaN or infinite coordinates"
 NO_FRAMES = "nobody in any frame"
 BAD_LABEL = "a label out of range"
 DUPLICATE = "a name that another clip has"
+UNPRINTABLE = "a name that cannot be shown (control characters, or not UTF-8)"
 
 
-def some(names: Iterable[str], shown: int = 5) -> str:
-    """`names` in one line, the first `shown` spelled out."""
-    names = list(names)
-    return ", ".join(names[:shown]) + (f", and {len(names) - shown} more" if len(names) > shown else "")
+def some(names: Iterable[str], most: int = 5) -> str:
+    """`names` in one line, the first `most` spelled out, without control characters."""
+    names = [shown(name) for name in names]
+    return ", ".join(names[:most]) + (f", and {len(names) - most} more" if len(names) > most else "")
 
 
 def non_finite_clips(clips: Clips) -> np.ndarray:
@@ -66,6 +68,12 @@ def problems(clips: Clips, labels_required: bool = True) -> list[tuple[int, str]
         (np.flatnonzero((clips.label < lowest) | (clips.label >= clips.classes)), BAD_LABEL),
         (non_finite_clips(clips), NOT_FINITE),
         (repeated, DUPLICATE),
+        (
+            np.array(
+                [index for index, name in enumerate(clips.names.tolist()) if bad_name(name)], dtype=np.int64
+            ),
+            UNPRINTABLE,
+        ),
     ):
         for index in indices.tolist():
             found.setdefault(index, reason)
@@ -103,6 +111,6 @@ def checked(clips: Clips, drop_bad: bool = False, labels_required: bool = True) 
     if len(bad) == len(clips):
         raise DataError(f"{clips.source}: none of the {len(clips)} clips can be used ({what})")
     gone = np.array([index for index, _ in bad], dtype=np.int64)
-    records = tuple(Dropped(str(clips.names[index]), reason) for index, reason in bad)
+    records = tuple(Dropped(shown(clips.names[index]), reason) for index, reason in bad)
     kept = clips.select(np.setdiff1d(np.arange(len(clips)), gone), dropped=records)
     return replace(kept, notes=(*kept.notes, f"{len(bad)} clips left out ({what}): {which}"))

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from skelbench.data.checks import checked
 from skelbench.data.clips import Clips, DataError
 from skelbench.data.formats import (
@@ -75,7 +77,13 @@ def load(
         raise DataError(f"{shown(path)}: may not be read (permission denied)") from None
     except OSError as error:
         raise DataError(f"{shown(path)}: cannot be read: {error}") from None
-    return _prepared(clips, drop_bad, missing, unit, split, labels_required)
+    try:
+        return _prepared(clips, drop_bad, missing, unit, split, labels_required)
+    except DataError as error:
+        # A prepared folder's source is the raw one.
+        if str(path) in str(error) or split:
+            raise
+        raise DataError(f"{shown(path)}: {error}") from None
 
 
 def load_recordings(
@@ -117,8 +125,10 @@ def _prepared(
     split: str | None,
     labels_required: bool,
 ) -> Clips:
-    clips = in_metres(clips, unit)
-    clips = without_missing(clips, missing, known=clips.synthetic or clips.dataset in PUBLIC)
+    # What is not finite is counted by `checked`; until then it may be.
+    with np.errstate(invalid="ignore", over="ignore"):
+        clips = in_metres(clips, unit)
+        clips = without_missing(clips, missing, known=clips.synthetic or clips.dataset in PUBLIC)
     clips = checked(clips, drop_bad, labels_required)
     if split:
         clips = with_split(clips, split)

@@ -56,7 +56,8 @@ def origin_joints(clips: Clips) -> tuple[int, ...]:
 def without_missing(clips: Clips, rule: MissingRule | None = None, known: bool = False) -> Clips:
     """`clips` with their missing joints dealt with; how many there were stands in `notes`.
 
-    A joint is missing in a frame where the body is there, but the joint is zero in all coordinates or NaN in any.
+    A joint is missing in a frame that has other joints of the body, but this one is zero in all coordinates or NaN in
+    any. Where the body has no joint but of NaN, the clip is one that cannot be used.
 
     Args:
         clips: as a reader gives them.
@@ -109,12 +110,17 @@ def _rows_with_missing(clips: Clips, origin: tuple[int, ...]) -> NDArray[np.int6
         suspects = np.flatnonzero((~(np.abs(rows[..., 0]) > 0)).any(axis=1))
         if len(suspects):
             chosen = rows[suspects]
-            lacking = clip_missing(chosen, origin).any(axis=1) & present(chosen)
-            found.append(begin + suspects[lacking])
+            found.append(begin + suspects[_lacks_some(chosen, origin)])
         nan = np.flatnonzero(np.isnan(rows[..., 1:]).any(axis=(1, 2)))
-        found.append(begin + nan[present(rows[nan])])
+        found.append(begin + nan[_lacks_some(rows[nan], origin)])
         release(clips.joints)
     return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+
+
+def _lacks_some(bodies: NDArray, origin: tuple[int, ...]) -> Mask:
+    """Which bodies (..., J, 3) lack some of their joints, but not all, bool (...)."""
+    missing = clip_missing(bodies, origin)
+    return np.asarray(missing.any(axis=-1) & ~clip_missing(bodies).all(axis=-1))
 
 
 def filled(
@@ -122,7 +128,7 @@ def filled(
 ) -> NDArray[np.float32]:
     """A clip (T, m, J, 3) with its missing joints filled by the rule of `without_missing`."""
     clip = np.array(clip)
-    there = present(clip)
+    there = np.asarray(~clip_missing(clip).all(axis=-1))
     missing = clip_missing(clip, origin) & there[..., None]
     for body in range(clip.shape[1]):
         frames = np.flatnonzero(there[:, body])

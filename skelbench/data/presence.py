@@ -1,6 +1,6 @@
 """Which bodies are there: the one definition, for every reader, `prepare`, preprocessing, graphs and drawings.
 
-- A body is *present* in a frame where any of its coordinates is neither zero nor NaN.
+- A body is *present* in a frame where any of its coordinates is not zero. (Of NaN alone, it is bad data, not absent.)
 - A body that is present in no frame is no body; nor is a later body that repeats the first throughout (the public
   script for NTU RGB+D 120 writes the only actor into both places).
 - A body that appears after another was last seen, or is last seen before another appears, is the same person, whose
@@ -34,7 +34,7 @@ def present(joints: Array) -> Mask:
     """Whether each body is there: (..., J, 3) -> bool (...)."""
     # Over one long axis: numpy takes several times as long over runs of three.
     flat = joints.reshape(*joints.shape[:-2], joints.shape[-2] * joints.shape[-1])
-    return np.asarray((np.abs(flat) > 0).any(axis=-1))
+    return np.asarray((flat != 0).any(axis=-1))
 
 
 def tidy(clip: Array, there: Mask | None = None) -> Tidied:
@@ -64,7 +64,7 @@ def tidy(clip: Array, there: Mask | None = None) -> Tidied:
             for body in person:
                 found[there[:, body], place] = clip[there[:, body], body]
         return Tidied(found, cut, continued)
-    return Tidied(_without_nan_bodies(found, there[:, : found.shape[1]]), cut, 0)
+    return Tidied(found, cut, 0)
 
 
 def _repeats_first(clip: Array, there: Mask, body: int) -> bool:
@@ -87,12 +87,3 @@ def _people(there: Mask, bodies: list[int]) -> list[list[int]]:
             people.append([body])
             spans.append((begin, end))
     return people
-
-
-def _without_nan_bodies(clip: Array, there: Mask) -> Array:
-    """An absent body is zero, however its file writes it."""
-    if there.all() or clip.dtype.kind != "f" or not np.isnan(clip[~there]).any():
-        return clip
-    clip = clip.copy()
-    clip[~there] = 0
-    return clip

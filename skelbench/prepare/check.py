@@ -17,7 +17,7 @@ def check(folder: Path) -> list[str]:
         DataError: the folder is not what was written, or a clip cannot be used.
     """
     meta = read_meta(folder)
-    if read_folder(folder, tidied=False).content_hash != meta["content_hash"]:
+    if read_folder(folder, tidied=False).content_hash != meta.get("content_hash"):
         raise DataError(
             f"{folder}: the content hash differs from the one in meta.json: the files were changed"
         )

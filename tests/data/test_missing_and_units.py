@@ -130,6 +130,8 @@ def test_nothing_to_fill_from():
     clip[:, 0, 0] = [np.nan, 1, 1]
     skeleton = skeleton_from(["a", "b", "c"], [(1, 2), (2, 1)])
     assert np.isnan(filled(clip, skeleton)[:, 0, 0]).any()
+    # A body of NaN alone has nobody to be told by.
+    np.testing.assert_array_equal(filled(np.full((4, 1, 3, 3), np.nan, np.float32), skeleton), np.nan)
 
 
 # --- units

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,18 @@ from skelbench.data.clips import DataError, release
 SMALL = 1 << 30
 """Bytes that an array which is read whole may have."""
 
+DAMAGE = (
+    OSError, ValueError, TypeError, EOFError, OverflowError, MemoryError, SyntaxError, RecursionError, RuntimeError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError,
+)  # fmt: skip
+"""What numpy and zipfile raise for files that are damaged, encrypted, or were made to do harm."""
+
 _PIECE = 1 << 18  # bytes unpacked in one go
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class Rows(Protocol):
@@ -92,8 +104,8 @@ class NpzArrays(Arrays):
                 shape, fortran, dtype = _header(file, info)
                 data = np.frombuffer(file.read(), dtype=dtype)
                 return data.reshape(shape, order="F" if fortran else "C")
-        except _DAMAGE as error:
-            raise DataError(f"{self.path}: array '{key}' cannot be read: {error}") from None
+        except DAMAGE as error:
+            raise DataError(f"{self.path}: array '{key}' cannot be read: {one_line(error)}") from None
 
     def rows(self, key: str) -> Rows:
         info = self._infos[key]
@@ -116,13 +128,6 @@ class NpzArrays(Arrays):
                 return np.zeros(shape, dtype)
             order = "F" if fortran else "C"
             return np.memmap(self.path, dtype, "r", file.tell(), shape, order)  # type: ignore[call-overload]
-
-
-_DAMAGE = (
-    ValueError, TypeError, EOFError, OverflowError, MemoryError, SyntaxError, RecursionError,
-    zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError,
-)  # fmt: skip
-"""What numpy and zipfile raise for files that are damaged, encrypted, or were made to do harm."""
 
 
 def _header(
@@ -168,8 +173,8 @@ class _Deflated:
         try:
             self._file = self._archive.open(info)
             self.shape, fortran, self.dtype = _header(self._file, info)
-        except _DAMAGE as error:
-            raise DataError(f"{self._where} cannot be read: {error}") from None
+        except DAMAGE as error:
+            raise DataError(f"{self._where} cannot be read: {one_line(error)}") from None
         if fortran and len(self.shape) > 1:
             self._whole = _Whole(arrays[key])
 
@@ -183,11 +188,25 @@ class _Deflated:
             while at < size and (piece := self._file.read(min(_PIECE, size - at))):
                 data[at : at + len(piece)] = piece
                 at += len(piece)
-        except _DAMAGE as error:
-            raise DataError(f"{self._where} cannot be read: {error}") from None
+        except DAMAGE as error:
+            raise DataError(f"{self._where} cannot be read: {one_line(error)}") from None
         if at != size:
             raise DataError(f"{self._where} is cut short")
         return np.frombuffer(data, dtype=self.dtype).reshape(count, *self.shape[1:])
+
+
+def is_text(array: NDArray) -> bool:
+    """Whether an array holds texts, of characters that there are; numpy takes any 32 bits for one."""
+    if array.dtype.kind == "S":
+        return True
+    if array.dtype.kind != "U":
+        return False
+    native = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False))
+    return (
+        not native.size
+        or not native.dtype.itemsize
+        or int(native.reshape(-1).view(np.uint32).max()) < 0x110000
+    )
 
 
 def text(arrays: Arrays, key: str, default: str) -> str:
@@ -199,7 +218,7 @@ def text(arrays: Arrays, key: str, default: str) -> str:
     if key not in arrays:
         return default
     array = np.asarray(arrays[key])
-    if array.size != 1 or array.dtype.kind not in "US":
+    if array.size != 1 or not is_text(array):
         raise DataError(f"{arrays.path}: '{key}' is {array.dtype} {array.shape}, expected one text")
     return texts(arrays, key)[0]
 
@@ -211,7 +230,7 @@ def texts(arrays: Arrays, key: str) -> list[str]:
         DataError: it holds no texts, or texts that are not UTF-8.
     """
     array = np.asarray(arrays[key])
-    if array.dtype.kind not in "US":
+    if not is_text(array):
         raise DataError(f"{arrays.path}: '{key}' is {array.dtype}, expected text")
     try:
         return [item.decode() if isinstance(item, bytes) else item for item in array.reshape(-1).tolist()]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from skelbench.data.assemble import Reading, marked_names
 from skelbench.data.clips import Clips, DataError, IntArray, release
+from skelbench.data.formats.arrays import DAMAGE, one_line
 from skelbench.data.formats.ctrgcn_npz import exportable
 from skelbench.data.formats.files import stem_of, written
 from skelbench.data.formats.safe_pickle import unpickle
@@ -96,8 +97,8 @@ def _mapped(file: Path) -> NDArray:
     regular(file, MAX_BYTES)
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError) as error:
-        raise DataError(f"{file}: cannot be read: {error}") from None
+    except DAMAGE as error:
+        raise DataError(f"{file}: cannot be read: {one_line(error)}") from None
     if (
         not isinstance(array, np.ndarray)
         or array.ndim != 5
@@ -137,7 +138,7 @@ def _labels(folder: Path, part: str, count: int, required: bool) -> tuple[list[s
         raise DataError(f"{path}: expected {count} names and {count} labels")
     found = []
     for name, label in zip(names, labels, strict=True):
-        if not isinstance(label, int | np.integer):
+        if not isinstance(label, int | np.integer) or not -(1 << 31) < int(label) < 1 << 31:
             raise DataError(f"{path}: the label of clip {name} is not an integer")
         found.append(int(label))
     return [str(name).removesuffix(".skeleton") for name in names], found

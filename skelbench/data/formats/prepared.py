@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from skelbench.data.clips import Clips, DataError, Dropped, IntArray, Skeleton, release
+from skelbench.data.formats.arrays import DAMAGE, is_text, one_line
 from skelbench.data.packing import Packer, offsets_of
 from skelbench.data.presence import present, tidy
 
@@ -155,8 +156,11 @@ def read_folder(folder: Path, tidied: bool = True) -> Clips:
     for key, array in arrays.items():
         shapes: dict[str, tuple[int, ...]] = {"joints": (rows, joints, 3), "offsets": (count + 1,)}
         expected = shapes.get(key, (count,))
-        kinds = {"joints": "f", "names": "U"}.get(key, "iu")
-        if array.shape != expected or array.dtype.kind not in kinds or array.dtype.hasobject:
+        if key == "names":
+            right = is_text(array)
+        else:
+            right = array.dtype == np.float32 if key == "joints" else array.dtype.kind in "iu"
+        if array.shape != expected or not right:
             raise DataError(f"{folder / key}.npy: is {array.dtype} {array.shape}, expected {expected}")
     offsets, bodies = arrays["offsets"], arrays["bodies"]
     counts = np.diff(offsets)
@@ -289,7 +293,7 @@ def _tidied(clips: Clips) -> Clips:
 def _untidy(clips: Clips) -> bool:
     """Whether `tidy` would change a clip."""
     some = np.flatnonzero(np.diff(clips.offsets) > 0)
-    # Of one body: both ends tell, but for absent bodies of NaN, which are looked for where all is.
+    # Of one body, both ends tell.
     for ends in (clips.offsets[:-1][some], clips.offsets[1:][some] - 1):
         alone = ends[clips.bodies[some] == 1]
         for begin in range(0, len(alone), _CHUNK):
@@ -311,5 +315,5 @@ def _read_array(path: Path, mapped: bool = False) -> np.ndarray:
         return np.load(
             path, mmap_mode="r" if mapped and path.stat().st_size > 128 else None, allow_pickle=False
         )
-    except (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError, MemoryError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+    except DAMAGE as error:
+        raise DataError(f"{path}: cannot be read: {one_line(error)}") from None

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skelbench.data.assemble import Reading, column, marked_names
-from skelbench.data.clips import Clips, DataError, IntArray, Skeleton, release
+from skelbench.data.clips import Clips, DataError, IntArray, Skeleton
 from skelbench.data.formats.arrays import Arrays, Rows, flag, text, texts, whole
 from skelbench.data.formats.files import written
 from skelbench.data.packing import CHUNK_BYTES, Packer
@@ -68,8 +68,8 @@ def read_ragged(arrays: Arrays, form: str = "ragged npz", labels_required: bool 
     label: NDArray | None = None
     if "label" in arrays:
         label = np.asarray(arrays["label"])
-        if label.dtype.kind == "U" and label.shape == (count,):
-            label = np.array(label)
+        if label.dtype.kind in "US" and label.shape == (count,):
+            label = np.array(texts(arrays, "label"), dtype=str)
         else:
             label = column(path, "label", label, count)
     reading = _read_joints(arrays, form, offsets, skeleton)
@@ -162,19 +162,9 @@ def _read_joints(arrays: Arrays, form: str, offsets: IntArray, skeleton: Skeleto
 
 
 def _is_tidy(x: NDArray, offsets: IntArray) -> bool:
-    """Whether clips of one body need no tidying: each begins and ends with a body, and absent bodies are zeros."""
+    """Whether clips of one body need no tidying: each begins and ends with a body."""
     some = np.diff(offsets) > 0
-    for ends in (offsets[:-1][some], offsets[1:][some] - 1):
-        if not present(x[ends, 0]).all():
-            return False
-    step = max(1, CHUNK_BYTES // max(1, x[:1].nbytes))
-    for begin in range(0, len(x), step):
-        rows = x[begin : begin + step, 0]
-        absent = rows[~present(rows)]
-        release(x)
-        if np.isnan(absent).any():
-            return False
-    return True
+    return all(present(x[ends, 0]).all() for ends in (offsets[:-1][some], offsets[1:][some] - 1))
 
 
 def _blocks(x: Rows, offsets: IntArray) -> Iterator[tuple[IntArray, NDArray]]:

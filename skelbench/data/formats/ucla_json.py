@@ -76,7 +76,8 @@ def _content(path: Path) -> dict[str, Any]:
 
 def _joints(path: Path, content: dict[str, Any]) -> NDArray[np.float32]:
     try:
-        joints = np.array(content["skeletons"], dtype=np.float32)
+        with np.errstate(over="ignore"):  # what overflows is infinite, and makes a clip that cannot be used
+            joints = np.array(content["skeletons"], dtype=np.float32)
     except (ValueError, TypeError, OverflowError):
         raise DataError(f"{path}: 'skeletons' is no array of numbers (frames, 20, 3)") from None
     if joints.ndim != 3 or joints.shape[1:] != (20, 3):
