@@ -389,7 +389,7 @@ def test_recordings_without_labels(tmp_path, corpus):
     text = skeleton_text([[(1, frame[0])] for frame in clip])
     for name in ("mine.skeleton", "yours.skeleton"):
         (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=r"one recording.*skelbench\.prepare"):
+    with pytest.raises(DataError, match=r"one recording.*skelbench prepare"):
         load(tmp_path / "mine.skeleton")
     for paths in (
         [tmp_path / "mine.skeleton"],

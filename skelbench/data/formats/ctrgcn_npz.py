@@ -157,7 +157,7 @@ def write_ctrgcn(clips: Clips, folder: Path) -> list[Path]:
 
 
 def exportable(clips: Clips) -> dict[str, Split]:
-    """The protocols that leave clips for both parts; `skelbench.prepare --check` says why another does not."""
+    """The protocols that leave clips for both parts; `skelbench prepare --check` says why another does not."""
     found = {}
     for name in available(clips):
         with suppress(DataError):
