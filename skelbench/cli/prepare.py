@@ -70,8 +70,8 @@ def _prepare(options: Prepare, raw: Path, out: Path) -> int:
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from skelbench.data.formats import EXPORTS
     from skelbench.prepare.check import check
-    from skelbench.prepare.export import EXPORTS
     from skelbench.prepare.pipeline import LOG, prepare
 
     console = Console(stderr=True)

@@ -2,12 +2,14 @@
 
 from skelbench.data.checks import checked
 from skelbench.data.clips import Clips, DataError, Dropped, Skeleton
-from skelbench.data.folder import save
-from skelbench.data.load import load
+from skelbench.data.formats.prepared import save
+from skelbench.data.load import load, load_recordings
 from skelbench.data.preprocess import preprocess
-from skelbench.data.protocols import Split, available, canonical, protocol
+from skelbench.data.presence import present
+from skelbench.data.protocols import Split, available, canonical, protocol, protocols, remarks
 from skelbench.data.skeleton_file import SkeletonFile, read_skeleton
 from skelbench.data.skeletons import NTU_25
+from skelbench.data.splits import with_split
 from skelbench.data.synthetic import synthetic_corpus
 
 __all__ = [
@@ -22,9 +24,14 @@ __all__ = [
     "canonical",
     "checked",
     "load",
+    "load_recordings",
     "preprocess",
+    "present",
     "protocol",
+    "protocols",
     "read_skeleton",
+    "remarks",
     "save",
     "synthetic_corpus",
+    "with_split",
 ]

@@ -13,21 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skelbench.data.clips import DataError
+from skelbench.data.presence import tidy
 
-MIN_FRAMES = 12  #: a body of fewer frames is noise (noise_len_thres = 11)
-MAX_SPREAD = (
-    0.8  #: a frame in which a body is wider than this share of its height is noisy (noise_spr_thres1)
-)
-NOISY_SHARE = 0.69754  #: a body of which this share of frames is noisy is noise (noise_spr_thres2)
+MIN_FRAMES = 12
+"""A body of fewer frames is noise (noise_len_thres = 11)."""
+MAX_SPREAD = 0.8
+"""A frame in which a body is wider than this share of its height is noisy (noise_spr_thres1)."""
+NOISY_SHARE = 0.69754
+"""A body of which this share of frames is noisy is noise (noise_spr_thres2)."""
 
 Array = NDArray[np.float32]
 
 
 @dataclass
 class _Body:
-    joints: Array  #: (t, 25, 3)
-    begin: int  #: first frame; a body that leaves and returns is closed up, so it ends at begin + t - 1
-    good: NDArray[np.bool_] | None = None  #: frames (t,) that are not noisy, where some are
+    joints: Array
+    """(t, 25, 3)"""
+    begin: int
+    """First frame; a body that leaves and returns is closed up, so it ends at begin + t - 1."""
+    good: NDArray[np.bool_] | None = None
+    """Frames (t,) that are not noisy, where some are."""
 
     @property
     def end(self) -> int:
@@ -44,8 +49,8 @@ def actors(tracked: NDArray[np.int32], ids: NDArray[np.uint64], positions: Array
     """The people of a recording and what was changed: (T, 1 or 2, 25, 3) in camera metres, and a line per change.
 
     `tracked` (F,), `ids` (B,) and `positions` (B, 25, 3) are bodies, ids and positions of a `SkeletonFile`.
-    T counts the frames that remain; T = 0 where nobody is left. Two places are given where more than one body passes
-    the rules, even if the second then stays empty.
+    T counts the frames that remain; T = 0 where nobody is left. A second place that stays empty, as every other body
+    continues the first, is none (`skelbench.data.presence`; the public scripts keep it, as zeros).
 
     Raises:
         DataError: a bodyID stands more than once in a frame.
@@ -57,7 +62,8 @@ def actors(tracked: NDArray[np.int32], ids: NDArray[np.uint64], positions: Array
     if not frames:
         return np.zeros((0, 1, 25, 3), dtype=np.float32), changes
     if len(positions) == frames and (ids == ids[0]).all():
-        return positions[:, None], changes
+        alone = positions[:, None]
+        return alone if alone[0].any() and alone[-1].any() else tidy(alone).clip, changes
 
     bodies = _by_id(tracked, ids, positions)
     for body_id, body in list(bodies.items()):
@@ -88,7 +94,7 @@ def actors(tracked: NDArray[np.int32], ids: NDArray[np.uint64], positions: Array
             f"{frames - int(np.count_nonzero(present))} frames left out: nobody of those kept is there"
         )
         placed = placed[present]
-    return placed, changes
+    return tidy(placed).clip, changes
 
 
 def _by_id(tracked: NDArray[np.int32], ids: NDArray[np.uint64], positions: Array) -> dict[int, _Body]:

@@ -37,15 +37,44 @@ def release(joints: NDArray[np.float32]) -> None:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Joint names and bones. `edges` are (child, parent) joint indices."""
+    """Joint names, bones, and the joints that the coordinate system of a body rests on."""
 
     joint_names: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
-    root: int  #: joint put at the origin (middle of the spine or the hips)
+    """Bones, (child, parent) joint indices."""
+    root: int
+    """Joint in the middle of the spine or the hips; where no joint is named so, a joint that is nobody's child."""
     left_shoulder: int | None = None
     right_shoulder: int | None = None
-    hip: int | None = None  #: lower end of the spine, for the body's upright axis
-    neck: int | None = None  #: upper end of the spine
+    hip: int | None = None
+    """Lower end of the spine, for the body's upright axis."""
+    neck: int | None = None
+    """Upper end of the spine."""
+    left_hip: int | None = None
+    right_hip: int | None = None
+    centred: bool = True
+    """Whether `root` is a joint in the middle of the body; COCO's 17 joints, for instance, have none."""
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """The joints whose mean is put at the origin: the root, or both hips where no joint lies between them."""
+        return (self.root,) if self.centred else self._middle(self.left_hip, self.right_hip) or (self.root,)
+
+    @property
+    def spine(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The joints whose means are the lower and the upper end of the spine; () where no joint tells.
+
+        Hip and neck, or else both hips and both shoulders.
+        """
+        lower = (self.hip,) if self.hip is not None else self._middle(self.left_hip, self.right_hip)
+        upper = (
+            (self.neck,) if self.neck is not None else self._middle(self.left_shoulder, self.right_shoulder)
+        )
+        return lower, upper
+
+    @staticmethod
+    def _middle(left: int | None, right: int | None) -> tuple[int, ...]:
+        return () if left is None or right is None else (left, right)
 
 
 @dataclass(frozen=True)
@@ -60,27 +89,45 @@ class Dropped:
 class Clips:
     """N clips of one dataset; every array of shape (N,) unless said otherwise."""
 
-    joints: NDArray[np.float32]  #: float32 (R, J, 3), R = sum of frames * bodies; possibly a memory map
-    offsets: IntArray  #: int64 (N + 1,), first row of each clip
-    bodies: IntArray  #: bodies present in each clip, at least 1
-    label: IntArray  #: 0-based class index
-    names: NDArray[np.str_]  #: unique clip names; `scores/*.npz` are keyed by them
-    subject: IntArray  #: 1-based, 0 where unknown
-    camera: IntArray  #: 1-based view or sensor, 0 where unknown
-    setup: IntArray  #: 1-based, 0 where unknown
-    replication: IntArray  #: 1-based, 0 where unknown
+    joints: NDArray[np.float32]
+    """float32 (R, J, 3), R = sum of frames * bodies; possibly a memory map."""
+    offsets: IntArray
+    """int64 (N + 1,), first row of each clip."""
+    bodies: IntArray
+    """Bodies in each clip, at least 1; a body that is in no frame is none (`skelbench.data.presence`)."""
+    label: IntArray
+    """0-based class index; -1 where it is unknown."""
+    names: NDArray[np.str_]
+    """Unique clip names; `scores/*.npz` are keyed by them."""
+    subject: IntArray
+    """1-based, 0 where unknown; so are the next three."""
+    camera: IntArray
+    """View or sensor."""
+    setup: IntArray
+    replication: IntArray
     skeleton: Skeleton
     class_names: tuple[str, ...]
-    dataset: str  #: short name: "NTU RGB+D", "NW-UCLA", "synthetic", ...
-    length: int  #: frames of the padded row an MLP sees (300 for NTU, else the longest clip)
-    max_bodies: int  #: bodies of the padded row (2 for NTU)
-    source: str  #: file or folder, and the format it was recognised as
+    dataset: str
+    """Short name by evidence (`skelbench.data.identity`): "NTU RGB+D", "NW-UCLA", "synthetic", or the file's stem."""
+    length: int
+    """Frames of the padded row an MLP sees (300 for NTU, else the longest clip)."""
+    max_bodies: int
+    """Bodies of the padded row (2 for NTU)."""
+    source: str
+    """File or folder, and the format it was recognised as."""
     unit: str = "metre"
+    """Of the coordinates; "" where neither the file nor the size of the bodies tells."""
     synthetic: bool = False
     splits: Mapping[str, tuple[IntArray, IntArray]] = field(default_factory=dict)
     """Train and test clip indices by protocol name, where the file brings its own split."""
-    dropped: tuple[Dropped, ...] = ()  #: clips left out so far, with reasons
-    notes: tuple[str, ...] = ()  #: one-line remarks on how the data were read or changed, for the report
+    validation: Mapping[str, IntArray] = field(default_factory=dict)
+    """Clip indices by protocol name, where the file's own split has a part to tune on; never tested on."""
+    parts: Mapping[str, IntArray] = field(default_factory=dict)
+    """Clip indices by the names that the file gives its parts ("train1", "test1", ...)."""
+    dropped: tuple[Dropped, ...] = ()
+    """Clips left out so far, with reasons."""
+    notes: tuple[str, ...] = ()
+    """What was found or changed on reading and preprocessing, a line each with its count, for the report."""
 
     def __len__(self) -> int:
         return len(self.label)
@@ -100,7 +147,7 @@ class Clips:
         return rows.reshape(-1, int(self.bodies[index]), *self.joints.shape[1:])
 
     def select(self, indices: IntArray, dropped: tuple[Dropped, ...] = ()) -> Clips:
-        """The clips named by `indices`, in that order, repacked; ready-made splits are re-indexed."""
+        """The clips named by `indices`, in that order, repacked; the splits of the file are re-indexed."""
         indices = np.asarray(indices, dtype=np.int64)
         counts = np.diff(self.offsets)[indices]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -115,15 +162,17 @@ class Clips:
             key: getattr(self, key)[indices]
             for key in ("bodies", "label", "names", "subject", "camera", "setup", "replication")
         }
-        splits = {
-            key: (place[train][place[train] >= 0], place[test][place[test] >= 0])
-            for key, (train, test) in self.splits.items()
-        }
+
+        def kept(part: IntArray) -> IntArray:
+            return place[part][place[part] >= 0]
+
         return replace(
             self,
             joints=joints,
             offsets=offsets,
-            splits=splits,
+            splits={key: (kept(train), kept(test)) for key, (train, test) in self.splits.items()},
+            validation={key: kept(part) for key, part in self.validation.items()},
+            parts={key: kept(part) for key, part in self.parts.items()},
             dropped=self.dropped + dropped,
             **per_clip,
         )

@@ -8,31 +8,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skelbench.data.clips import IntArray
+from skelbench.data.presence import Array as AnyArray
+from skelbench.data.presence import Mask, present, tidy
 
 Array = NDArray[np.float32]
 
+CHUNK_BYTES = 16 << 20
+"""Of padded data looked at in one go."""
 
-def count_unpadded(block: NDArray, trim_frames: bool) -> tuple[IntArray, IntArray]:
-    """Frames and bodies that are really there in a padded block (B, T, M, J, 3): two int64 (B,) arrays.
 
-    Trailing all-zero frames are padding (where `trim_frames`). A body after the first is absent if it is zero
-    throughout, or if it repeats the first: the public NTU-120 script writes the only actor into both places.
-    A clip that is zero throughout has no frames and one body.
+class Packer:
+    """Packs clips one by one, each tidied (`skelbench.data.presence`), so that no padded array is kept.
+
+    The rows grow in place (realloc moves pages, it does not copy them), so that the peak is little above the result.
     """
-    present = (block != 0).any(axis=(3, 4))
-    if trim_frames:
-        frames_present = present.any(axis=2)
-        frames = block.shape[1] - np.argmax(frames_present[:, ::-1], axis=1)
-        frames = np.where(frames_present.any(axis=1), frames, 0)
-    else:
-        frames = np.full(len(block), block.shape[1])
-    seen = present.any(axis=1)
-    for body in range(1, block.shape[2]):
-        candidates = np.flatnonzero(seen[:, body])
-        copies = (block[candidates, :, body] == block[candidates, :, 0]).all(axis=(1, 2, 3))
-        seen[candidates[copies], body] = False
-    bodies = np.where(seen.any(axis=1), seen.shape[1] - np.argmax(seen[:, ::-1], axis=1), 1)
-    return frames.astype(np.int64), bodies.astype(np.int64)
+
+    def __init__(self, joints: int, padded: bool) -> None:
+        """`padded`: frames without a body at the ends of a clip are padding, and are not worth a note."""
+        self._rows = np.zeros((0, joints, 3), dtype=np.float32)
+        self._used = 0
+        self._padded = padded
+        self._frames: list[int] = []
+        self._bodies: list[int] = []
+        self._cut: list[int] = []
+        self._continued = 0
+
+    def add(self, clip: AnyArray, there: Mask | None = None) -> None:
+        """One clip (T, M, J, 3) of any real dtype; `there`: `present(clip)`, where that is known already."""
+        tidied = tidy(clip, there)
+        frames, bodies = tidied.clip.shape[:2]
+        self._frames.append(frames)
+        self._bodies.append(bodies)
+        self._continued += tidied.continued > 0
+        if frames and tidied.cut:
+            self._cut.append(tidied.cut)
+        end = self._used + frames * bodies
+        if end > len(self._rows):
+            step = CHUNK_BYTES // (12 * self._rows.shape[1])
+            size = max(end, len(self._rows) + max(step, len(self._rows) // 8))
+            self._rows.resize((size, *self._rows.shape[1:]), refcheck=False)
+        self._rows[self._used : end] = tidied.clip.reshape(frames * bodies, *self._rows.shape[1:])
+        self._used = end
+
+    def add_block(self, block: AnyArray) -> None:
+        """Clips (B, T, M, J, 3)."""
+        for clip, there in zip(block, present(block), strict=True):
+            self.add(clip, there)
+
+    @property
+    def frames(self) -> IntArray:
+        """Of each clip so far."""
+        return np.array(self._frames, dtype=np.int64)
+
+    @property
+    def bodies(self) -> IntArray:
+        """Of each clip so far."""
+        return np.array(self._bodies, dtype=np.int64)
+
+    def joints(self) -> Array:
+        """The packed rows, float32 (sum of frames * bodies, J, 3); call once, at the end."""
+        self._rows.resize((self._used, *self._rows.shape[1:]), refcheck=False)
+        return self._rows
+
+    def notes(self) -> tuple[str, ...]:
+        """What tidying changed, a line each."""
+        found = []
+        if self._cut and not self._padded:
+            found.append(
+                f"{len(self._cut)} clips begin or end in frames without a body: {sum(self._cut)} frames left out there"
+            )
+        if self._continued:
+            found.append(
+                f"{self._continued} clips: a body that appears after another has left is taken as the same person"
+            )
+        return tuple(found)
 
 
 def concatenate(parts: Iterable[Array], rows: int, joints: int) -> Array:

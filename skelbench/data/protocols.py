@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ _ALIASES = {
     "xsub": {"xsub", "cs", "csub", "crosssubject", "crosssub", "xsubject", "subject"},
     "xview": {"xview", "cv", "cview", "crossview", "view", "crosscamera", "xcam"},
     "xset": {"xset", "cset", "crosssetup", "crossset", "xsetup", "setup"},
+    "loso": {"loso", "leaveonesubjectout", "leave1subjectout"},
+    "file": {"file", "split", "own"},
 }
 _PREFIXES = (  # of an alias, letters and digits only; the longer ones first
     ("nturgbd120", ntu.NTU_120),
@@ -26,25 +28,40 @@ _PREFIXES = (  # of an alias, letters and digits only; the longer ones first
     ("ntu", None),
 )
 _HDM05_TRAIN_SUBJECTS = (1, 2, 3)  # of 5
+SMALL_PART = 5
+"""A part of fewer clips is remarked on."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Which clips train and which test."""
 
-    protocol: str  #: "xview", "xsub", "xset", or the name of a split that the file brings
-    train: IntArray  #: clip indices, ascending unless the file orders them
+    protocol: str
+    """xview, xsub, xset, loso, kfold:5, or the name of a split that the file brings."""
+    train: IntArray
+    """Clip indices, ascending unless the file orders them."""
     test: IntArray
-    description: str  #: the rule, in one line
-    notes: tuple[str, ...] = ()  #: how the sizes compare with the official ones
-    warnings: tuple[str, ...] = ()  #: what makes a number from this split weaker; one line each
+    description: str
+    """The rule, in one line."""
+    notes: tuple[str, ...] = ()
+    """How the sizes compare with the official ones, and what of the file's parts is not used."""
+    warnings: tuple[str, ...] = ()
+    """What makes a number from this split weaker; one line each."""
+    validation: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Clips to tune on, neither trained on nor tested; empty where the data set has no such part."""
+    official: bool = False
+    """Whether both parts have the sizes of the official split of the data set: the data are those published on."""
+    fold: str = ""
+    """Which of several folds this is: "subject 3", "2 of 5"; "" where the protocol has one split."""
 
 
 def canonical(name: str) -> tuple[str, str | None]:
     """Protocol and, where the name says so, dataset: "NTU60_CV" -> ("xview", "NTU RGB+D").
 
-    A name that is no known alias comes back as it is.
+    A name that is no known alias comes back as it is; "5-fold", "kfold5" and the like are "kfold:5".
     """
+    if (folds := _folds(name)) is not None:
+        return f"kfold:{folds}", None
     letters = re.sub("[^a-z0-9]", "", name.lower())
     for prefix, dataset in (*_PREFIXES, ("", None)):
         for protocol, aliases in _ALIASES.items():
@@ -66,6 +83,11 @@ def available(clips: Clips) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def _folds(name: str) -> int | None:
+    match = re.fullmatch(r"k-?fold[:= -]?(\d{1,6})|(\d{1,6})-?fold", name.strip().lower())
+    return int(match[1] or match[2]) if match else None
+
+
 def protocol(clips: Clips, name: str) -> Split:
     """The split of `clips` that `name` stands for, in any spelling in use (xview, CV, NTU60_CV, cross_view,
     ...).
@@ -76,7 +98,24 @@ def protocol(clips: Clips, name: str) -> Split:
     last camera (NW-UCLA: 3, UI-PRMD: sensor 2), xsub tests even subjects.
 
     Raises:
-        DataError: these clips do not have the protocol, or its training or test part is empty.
+        DataError: these clips do not have the protocol, its training or test part is empty, or it has several folds
+            (`protocols`).
+    """
+    folds = protocols(clips, name)
+    if len(folds) > 1 or folds[0].fold:
+        raise DataError(f"protocol {name} has {len(folds)} folds; skelbench.data.protocols gives them all")
+    return folds[0]
+
+
+def protocols(clips: Clips, name: str) -> list[Split]:
+    """The splits of `clips` that `name` stands for: one, or the folds of a cross-validation by subject.
+
+    "loso" leaves out one subject at a time; "kfold:5" deals the subjects, in order of their number, to 5 folds in turn,
+    and each fold is tested once. Clips whose subject is unknown are in no fold. Every other name: as `protocol`.
+
+    Raises:
+        DataError: these clips do not have the protocol, fewer subjects are known than folds are asked for, or a
+            training or test part is empty.
     """
     asked, dataset = canonical(name)
     choices = available(clips)
@@ -89,27 +128,112 @@ def protocol(clips: Clips, name: str) -> Split:
         raise DataError(
             f"protocol {name} belongs to {dataset}, but {clips.source} is {clips.dataset}; {have}"
         )
+    if asked not in clips.splits and (asked == "loso" or asked.startswith("kfold:")):
+        return _by_subject(clips, asked, have)
+    if asked not in choices and name in clips.splits:
+        asked = name
     if asked not in choices:
         raise DataError(f"{clips.source} ({clips.dataset}) has no protocol {name}; {have}")
+    validation = np.zeros(0, dtype=np.int64)
+    notes: tuple[str, ...] = ()
     if asked in clips.splits:
         train, test = clips.splits[asked]
+        validation = clips.validation.get(asked, validation)
         description = "the split that the file brings"
+        notes = _unused(clips, train, test, validation)
     else:
         in_train, known, description = _rule(clips, asked)
         train, test = np.flatnonzero(in_train & known), np.flatnonzero(~in_train & known)
+        if not known.all():
+            notes = (f"{int((~known).sum())} clips are in no part: their {_COLUMN[asked]} is unknown",)
+    return [_split(clips, asked, train, test, description, have, validation=validation, notes=notes)]
+
+
+_COLUMN = {"xsub": "subject", "xview": "camera", "xset": "setup"}
+
+
+def _by_subject(clips: Clips, asked: str, have: str) -> list[Split]:
+    subjects = np.unique(clips.subject[clips.subject > 0])
+    folds = len(subjects) if asked == "loso" else int(asked.removeprefix("kfold:"))
+    if folds < 2 or folds > len(subjects):
+        wanted = "2 subjects or more" if asked == "loso" else f"2 to {len(subjects)} folds"
+        raise DataError(
+            f"{clips.source}: {asked} needs {wanted}; {len(subjects)} subjects are known ({have})"
+        )
+    known = clips.subject > 0
+    unknown = int((~known).sum())
+    notes = (f"{unknown} clips are in no part: their subject is unknown",) if unknown else ()
+    found = []
+    for number in range(folds):
+        tested = subjects[number::folds]
+        in_test = np.isin(clips.subject, tested)
+        fold = f"subject {tested[0]}" if asked == "loso" else f"{number + 1} of {folds}"
+        named = some((str(subject) for subject in tested), 12)
+        found.append(
+            _split(
+                clips,
+                asked,
+                np.flatnonzero(known & ~in_test),
+                np.flatnonzero(in_test),
+                f"test subject{'s' if len(tested) > 1 else ''} {named}, train the others",
+                have,
+                notes=notes,
+                fold=fold,
+            )
+        )
+    return found
+
+
+def _split(
+    clips: Clips,
+    asked: str,
+    train: IntArray,
+    test: IntArray,
+    description: str,
+    have: str,
+    *,
+    validation: IntArray | None = None,
+    notes: tuple[str, ...] = (),
+    fold: str = "",
+) -> Split:
     for part, indices in (("training", train), ("test", test)):
         if not len(indices):
             raise DataError(
                 f"{clips.source}: protocol {asked} ({description}) leaves no {part} clips; {have}"
             )
+    train, test = np.asarray(train, dtype=np.int64), np.asarray(test, dtype=np.int64)
+    validation = np.zeros(0, dtype=np.int64) if validation is None else np.asarray(validation, dtype=np.int64)
+    counts = (len(train), len(test))
     return Split(
         asked,
-        np.asarray(train, dtype=np.int64),
-        np.asarray(test, dtype=np.int64),
+        train,
+        test,
         description,
-        _compare(clips.dataset, asked, (len(train), len(test))),
-        _warnings(clips, train, test),
+        (*_compare(clips.dataset, asked, counts), *notes),
+        _warnings(clips, train, test, validation),
+        validation,
+        not clips.synthetic and ntu.OFFICIAL_COUNTS.get((clips.dataset, asked)) == counts,
+        fold,
     )
+
+
+def remarks(clips: Clips, split: Split) -> list[str]:
+    """All that is to be said of the data, each once: what reading, preprocessing and the split found."""
+    return list(dict.fromkeys([*clips.notes, *split.notes, *split.warnings]))
+
+
+def _unused(clips: Clips, train: IntArray, test: IntArray, validation: IntArray) -> tuple[str, ...]:
+    """The file's parts of which this split uses no clip, or of which clips are in none of its parts."""
+    used = np.concatenate([train, test, validation])
+    left = {part: len(np.setdiff1d(indices, used)) for part, indices in clips.parts.items()}
+    named = ", ".join(f"{part} ({count} clips)" for part, count in left.items() if count)
+    found = [f"not used by this split: {named}"] if named else []
+    rest = len(clips) - len(np.unique(np.concatenate([used, *clips.parts.values()])))
+    if rest:
+        found.append(f"{rest} clips are in no part of the file's split")
+    if len(validation):
+        found.append(f"{len(validation)} clips are the validation part: for tuning, not for testing")
+    return tuple(found)
 
 
 def _rule(clips: Clips, asked: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_], str]:
@@ -154,14 +278,22 @@ def _compare(dataset: str, name: str, counts: tuple[int, int]) -> tuple[str, ...
     )
 
 
-def _warnings(clips: Clips, train: IntArray, test: IntArray) -> tuple[str, ...]:
-    per_class = np.bincount(clips.label[train], minlength=clips.classes)
-    tested = np.bincount(clips.label[test], minlength=clips.classes)
+def _warnings(clips: Clips, train: IntArray, test: IntArray, validation: IntArray) -> tuple[str, ...]:
+    per_class, tested = (
+        np.bincount(clips.label[part][clips.label[part] >= 0], minlength=clips.classes)
+        for part in (train, test)
+    )
 
     def named(classes: NDArray) -> str:
         return f"{len(classes)} class{'es' if len(classes) > 1 else ''} ({some(clips.class_names[c] for c in classes)})"
 
     found = []
+    for part, indices in (("training", train), ("test", test)):
+        if len(indices) < SMALL_PART:
+            clips_named = "1 clip" if len(indices) == 1 else f"{len(indices)} clips"
+            found.append(f"the {part} part has {clips_named}: no number from it is worth much")
+    if np.count_nonzero(per_class + tested) == 1:
+        found.append("all clips are of one class: every classifier is right")
     absent = np.flatnonzero((per_class == 0) & (tested > 0))
     if len(absent):
         count = int(tested[absent].sum())
@@ -172,9 +304,12 @@ def _warnings(clips: Clips, train: IntArray, test: IntArray) -> tuple[str, ...]:
     untested = np.flatnonzero((per_class > 0) & (tested == 0))
     if len(untested):
         found.append(f"{named(untested)} never in test: mean-class accuracy leaves them out")
-    shared = np.intersect1d(train, test)
-    if len(shared):
-        found.append(
-            f"{len(shared)} clips both in training and test ({some(clips.names[i] for i in shared)})"
-        )
+    for one, other, what in (
+        (train, test, "both in training and test"),
+        (train, validation, "both in training and validation"),
+        (validation, test, "both in validation and test"),
+    ):
+        shared = np.intersect1d(one, other)
+        if len(shared):
+            found.append(f"{len(shared)} clips {what} ({some(clips.names[i] for i in shared)})")
     return tuple(found)

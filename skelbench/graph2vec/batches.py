@@ -68,7 +68,7 @@ class LabelBatches:
             ],
             dim=1,
         )
-        labels = labels.masked_fill(~poses.present[clips][owner][:, None, :, None], ABSENT).flatten(2)
+        labels = labels.masked_fill(~poses.present[rows][:, None, :, None], ABSENT).flatten(2)
         picked = labels[
             window_rows(first, frames, self.windows, self.window)
         ]  # (B, W, window, K, bodies * J)

@@ -31,7 +31,7 @@ class SkeletonGraphs:
     graph: windows overlap where a clip is short, and a million graphs then fit in memory.
     """
 
-    frame_labels: Tensor  #: int64 (R, B * J); ABSENT where the clip lacks the body
+    frame_labels: Tensor  #: int64 (R, B * J); ABSENT where the frame lacks the body
     frame_rows: Tensor  #: int64 (N, windows, window), the rows of `frame_labels` each graph is made of
     edges: Tensor  #: int64 (E, 2), undirected, between the nodes of a window
     kept: IntArray  #: int64 (N,), index of each clip in the `Clips` it came from
@@ -126,8 +126,7 @@ def skeleton_graphs(
     previous = previous_rows(clips.first, clips.frames)
     quantity = features(clips.position, clips.position[previous], clips.skeleton, label)
     labels = quantise(quantity, bin_size)
-    present = clips.present.repeat_interleave(clips.frames, dim=0)
-    labels[~present] = ABSENT
+    labels[~clips.present] = ABSENT
     return SkeletonGraphs(labels.flatten(1), rows, edges, clips.kept, clips.dropped)
 
 

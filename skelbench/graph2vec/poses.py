@@ -4,7 +4,7 @@ A skeleton's edges never change, so its graphs differ only in what their nodes a
 joint and a bin of one of these, per frame:
 
 - `position`: the joint relative to the root joint of the same frame; the root itself relative to where the first body's
-  root was in the clip's first frame. In mean bone lengths of the body.
+  root was when it was first seen. In mean bone lengths of the body.
 - `bone`: the unit vector from the joint's parent to the joint; the root's is zero.
 - `motion`: the joint's displacement since the previous frame, zero in the first; in mean bone lengths.
 - `degree`: the number of neighbours of the node and nothing of the pose. A control: every graph is the same graph.
@@ -17,32 +17,43 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from skelbench.data.clips import Clips, DataError, Dropped, IntArray, Skeleton
+from skelbench.data.presence import present
 
 LabelKind = Literal["position", "bone", "motion", "degree"]
 LABEL_KINDS: tuple[str, ...] = get_args(LabelKind)
 TwoPerson = Literal["drop", "disjoint"]
-ABSENT = -1  #: label of a node whose body is not in the clip; it has no token
-BIN_LIMIT = 511  #: bins run from -511 to 511 on each axis; what lies further out counts as the last bin
+ABSENT = -1
+"""Label of a node whose body is not in the frame; it has no token."""
+BIN_LIMIT = 511
+"""Bins run from -511 to 511 on each axis; what lies further out counts as the last bin."""
 
 
 @dataclass(frozen=True, eq=False)
 class Poses:
     """Frames of N clips with one coordinate system per body, on the CPU.
 
-    `position` float32 (R, B, J, 3) holds all frames of clip i at rows `first[i] : first[i] + frames[i]`; bodies that a
-    clip lacks have `present` False and zeros.
+    `position` float32 (R, B, J, 3) holds all frames of clip i at rows `first[i] : first[i] + frames[i]`. A body that is
+    absent for some frames rests where it was last seen, so that its motion on return is that since then; bodies that a
+    clip lacks are zeros.
     """
 
-    position: Tensor  #: float32 (R, B, J, 3), see the module's text
-    first: Tensor  #: int64 (N,), first row of each clip
-    frames: Tensor  #: int64 (N,), at least 1
-    present: Tensor  #: bool (N, B)
+    position: Tensor
+    """float32 (R, B, J, 3), see the module's text."""
+    first: Tensor
+    """int64 (N,), first row of each clip."""
+    frames: Tensor
+    """int64 (N,), at least 1."""
+    present: Tensor
+    """bool (R, B), whether a body is in a frame (`skelbench.data.presence`)."""
     skeleton: Skeleton
-    kept: IntArray  #: int64 (N,), index of each clip in the `Clips` it came from
-    dropped: tuple[Dropped, ...]  #: clips left out, with reasons
+    kept: IntArray
+    """int64 (N,), index of each clip in the `Clips` it came from."""
+    dropped: tuple[Dropped, ...]
+    """Clips left out, with reasons."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -76,9 +87,9 @@ def poses(clips: Clips, two_person: TwoPerson = "drop", slots: int | None = None
     """Centre and scale every body of every clip.
 
     Clips with more than one body are left out and listed (`two_person="drop"`, as the report does), or kept with one
-    slot per body (`"disjoint"`). The unit is the body's mean bone length: the median over the clip's frames, so that a
-    mistracked frame does not set the scale. `slots`: of bodies, where a model was trained with more than these clips
-    have.
+    slot per body (`"disjoint"`). The unit is the body's mean bone length: the median over the frames in which it is
+    present, so that a mistracked frame does not set the scale, and one without the body does not count. `slots`: of
+    bodies, where a model was trained with more than these clips have.
 
     Raises DataError, naming the clip, for a coordinate that is not finite and for a body without extent.
     """
@@ -102,25 +113,58 @@ def poses(clips: Clips, two_person: TwoPerson = "drop", slots: int | None = None
     frames = clips.frames[kept]
     first = np.concatenate([[0], np.cumsum(frames)[:-1]])
     rows = np.zeros((int(frames.sum()), bodies, clips.joints.shape[1], 3), dtype=np.float32)
+    there = np.zeros((len(rows), bodies), dtype=bool)
     bones = [(child, up) for child, up in enumerate(parent) if child != up]
     child, up = np.array(bones, dtype=np.int64).T
-    for clip, begin, count in zip(kept, first, frames, strict=True):
-        joints = clips.clip(int(clip))
-        size = np.median(
-            np.linalg.norm(joints[:, :, child] - joints[:, :, up], axis=-1).mean(axis=-1), axis=0
-        )
-        if not np.isfinite(joints).all() or not (size > 0).all():
-            what = "no extent in" if np.isfinite(joints).all() else "a non-finite coordinate in"
-            raise DataError(f"{clips.names[clip]}: {what} one of its bodies; leave the clip out or repair it")
-        root = joints[:, :, skeleton.root]
-        centred = joints - root[:, :, None]
-        centred[:, :, skeleton.root] = root - root[0, 0]
-        rows[begin : begin + count, : joints.shape[1]] = centred / size[None, :, None, None]
-    present = np.arange(bodies)[None] < clips.bodies[kept][:, None]
+    for clip, begin, count in zip(kept.tolist(), first.tolist(), frames.tolist(), strict=True):
+        joints = clips.clip(clip)
+        if not np.isfinite(joints).all():
+            raise _unusable(clips, clip, "a non-finite coordinate in a body of")
+        seen = present(joints)
+        there[begin : begin + count, : joints.shape[1]] = seen
+        bodies_seen = np.flatnonzero(seen.any(axis=0)).tolist()
+        if not bodies_seen:
+            raise _unusable(clips, clip, "nobody in any frame of")
+        start = joints[np.argmax(seen[:, bodies_seen[0]]), bodies_seen[0], skeleton.root]
+        for body in bodies_seen:
+            pose = _own_system(joints[:, body], seen[:, body], child, up, skeleton.root, start)
+            if pose is None:
+                raise _unusable(clips, clip, "no extent in a body of")
+            rows[begin : begin + count, body] = pose
     return Poses(
         torch.from_numpy(rows), torch.from_numpy(first.astype(np.int64)), torch.from_numpy(frames.astype(np.int64)),
-        torch.from_numpy(present), skeleton, kept.astype(np.int64), dropped,
+        torch.from_numpy(there), skeleton, kept.astype(np.int64), dropped,
     )  # fmt: skip
+
+
+def _unusable(clips: Clips, clip: int, what: str) -> DataError:
+    return DataError(f"{clips.names[clip]}: {what} it; leave the clip out or repair it")
+
+
+def _own_system(
+    body: NDArray[np.float32],
+    seen: NDArray[np.bool_],
+    child: IntArray,
+    up: IntArray,
+    root: int,
+    start: NDArray[np.float32],
+) -> NDArray[np.float32] | None:
+    """A body (T, J, 3) in its own coordinate system, None where it has no extent.
+
+    `seen` (T,) says in which frames it is, `start` (3,) where the first body's root is when it is first seen.
+    """
+    joints = body[seen]
+    size = np.median(np.linalg.norm(joints[:, child] - joints[:, up], axis=-1).mean(axis=-1))
+    if not size > 0:
+        return None
+    centred = joints - joints[:, root, None]
+    centred[:, root] = joints[:, root] - start
+    scaled = centred / size
+    if seen.all():
+        return scaled
+    # The last frame seen so far; before the first, the first.
+    last = np.maximum(np.cumsum(seen) - 1, 0)
+    return scaled[last]
 
 
 def features(position: Tensor, previous: Tensor, skeleton: Skeleton, kind: LabelKind) -> Tensor:

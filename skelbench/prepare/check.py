@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from skelbench.data import DataError, available, load, ntu, protocol
-from skelbench.data.folder import read_meta
+from skelbench.data.formats.prepared import read_folder, read_meta
 
 
 def check(folder: Path) -> list[str]:
@@ -17,11 +17,11 @@ def check(folder: Path) -> list[str]:
         DataError: the folder is not what was written, or a clip cannot be used.
     """
     meta = read_meta(folder)
-    clips = load(folder)
-    if clips.content_hash != meta["content_hash"]:
+    if read_folder(folder, tidied=False).content_hash != meta.get("content_hash"):
         raise DataError(
             f"{folder}: the content hash differs from the one in meta.json: the files were changed"
         )
+    clips = load(folder)
     if clips.dataset in (ntu.NTU_60, ntu.NTU_120) or clips.synthetic:
         for index, name in enumerate(clips.names.tolist()):
             parsed = ntu.parse_name(name)
@@ -39,6 +39,7 @@ def check(folder: Path) -> list[str]:
         f"coordinates {np.min(clips.joints):.3f} to {np.max(clips.joints):.3f} {clips.unit}",
         f"content hash {clips.content_hash}",
         f"{len(clips.dropped):,} clips were left out",
+        *clips.notes,
     ]
     for name in available(clips):
         try:

@@ -12,32 +12,26 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skelbench.data import NTU_25, Clips, DataError, Dropped, ntu, save
-from skelbench.data.bodies import actors
-from skelbench.data.folder import read_folder
-from skelbench.data.preprocess import moved, origin_of
-from skelbench.data.skeleton_file import read_positions
+from skelbench.data.assemble import Reading
+from skelbench.data.formats.prepared import read_folder
+from skelbench.data.formats.recordings import NO_BODY, RawClip, read_raw
 from skelbench.prepare.raw import LISTED, RawFolder, scan
 from skelbench.prepare.work import Part, Work
 
-PART = 1000  #: files in a part
+PART = 1000
+"""Files in a part."""
 LOG = "prepare.log"
-NO_BODY = "no body in any frame"
-NOBODY_LEFT = "no body passes the noise rules"
-TOO_LARGE = "coordinates too large to be moved to the origin"
 
 _BATCH = 25  # files a thread reads in one go
 _AHEAD = 40  # batches read before they are written
-_VERSION = 2  # of the rules and of the work folder; another one does not continue a run
-
-Clip = tuple[NDArray[np.float32] | None, list[str]]
-"""Joints (T, m, 25, 3) and what was changed, or None and why the clip is left out."""
+_VERSION = 3  # of the rules and of the work folder; another one does not continue a run
 
 
 @dataclass(frozen=True)
@@ -45,9 +39,12 @@ class Outcome:
     """What a run did."""
 
     clips: Clips
-    changed: int  #: clips of which frames or bodies were left out
-    resumed: int  #: files that an earlier run had read already
+    changed: int
+    """Clips of which frames or bodies were left out."""
+    resumed: int
+    """Files that an earlier run had read already."""
     lists: tuple[Path, ...]
+    """Lists of missing skeletons that were read."""
 
     @property
     def lost(self) -> tuple[Dropped, ...]:
@@ -61,16 +58,23 @@ def prepare(
     missing_lists: Sequence[Path] = (),
     threads: int | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
+    labels: Path | None = None,
 ) -> Outcome:
     """Writes the clips of `raw` to `out`, and to out/prepare.log every clip left out or changed and why.
 
-    `progress` is called with the files done and their number.
+    Args:
+        raw: folder of .skeleton files, in subfolders too.
+        out: folder for the dataset.
+        missing_lists: lists of missing skeletons besides those that lie in `raw`.
+        threads: files read at once; None: the number of processors.
+        progress: called with the files done and their number.
+        labels: table of labels, for files of other names than NTU's; None: labels.csv in `raw`, if there is one.
 
     Raises:
         DataError: `raw` cannot be used, no clip is left, another run writes to `out`, or the disk is full (the parts
             that are done are kept, and the next run goes on with them).
     """
-    folder = scan(raw, missing_lists)
+    folder = scan(raw, missing_lists, labels)
     total = len(folder.files)
     with Work(out, f"{_VERSION} {folder.signature}") as work:
         resumed = sum(part.files for part in work.parts)
@@ -98,31 +102,14 @@ def prepare(
     return Outcome(read_folder(out), changed, resumed, tuple(folder.lists))
 
 
-def _read(path: str) -> Clip:
-    try:
-        tracked, ids, positions = read_positions(path)
-        clip, changes = actors(tracked, ids, positions)
-    except DataError as error:
-        return None, [str(error)]
-    if not len(clip):
-        return None, [NOBODY_LEFT if tracked.any() else NO_BODY]
-    origin = origin_of(clip, NTU_25.root)
-    if origin is not None:
-        clip = moved(clip.reshape(-1, 25, 3), origin).reshape(clip.shape)
-        if not np.isfinite(clip).all():
-            return None, [TOO_LARGE]
-    return clip, changes
+def _read_batch(paths: Sequence[str]) -> list[RawClip]:
+    return [read_raw(path) for path in paths]
 
 
-def _read_batch(paths: Sequence[str]) -> list[Clip]:
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is left out with a reason
-        return [_read(path) for path in paths]
-
-
-def _read_all(pool: ThreadPoolExecutor, files: Sequence[str]) -> Iterator[Clip]:
+def _read_all(pool: ThreadPoolExecutor, files: Sequence[str]) -> Iterator[RawClip]:
     """The clips of the files, in their order, _AHEAD batches ahead of the one that is asked for."""
     # A task per file would cost as much as the file: the threads would wait for one another's bookkeeping.
-    waiting: deque[Future[list[Clip]]] = deque()
+    waiting: deque[Future[list[RawClip]]] = deque()
     for begin in range(0, len(files), _BATCH):
         waiting.append(pool.submit(_read_batch, files[begin : begin + _BATCH]))
         if len(waiting) > _AHEAD:
@@ -132,7 +119,7 @@ def _read_all(pool: ThreadPoolExecutor, files: Sequence[str]) -> Iterator[Clip]:
 
 
 def _of_part(
-    part: Part, folder: RawFolder, begin: int, clips: Iterator[Clip]
+    part: Part, folder: RawFolder, begin: int, clips: Iterator[RawClip]
 ) -> Iterator[NDArray[np.float32]]:
     """The joints of the next `part.files` clips, those that are kept; fills in the part."""
     for index in range(begin, begin + part.files):
@@ -171,17 +158,16 @@ def _clips(
     log: Sequence[tuple[str, str]],
 ) -> Clips:
     synthetic = folder.class_names is not None
-    return ntu.clips_by_name(
-        names,
-        joints,
-        frames,
-        bodies,
-        class_names=folder.class_names or ntu.class_names(folder.classes),
-        dataset="synthetic" if synthetic else ntu.dataset_of(folder.classes),
-        length=max(ntu.LENGTH, int(frames.max())),
-        source=f"{folder.folder} ({'synthetic ' if synthetic else ''}.skeleton files, prepared)",
-        synthetic=synthetic,
-        dropped=tuple(
-            Dropped(n, what.removeprefix("dropped: ")) for n, what in log if what.startswith("dropped")
-        ),
+    form = f"{'synthetic ' if synthetic else ''}.skeleton files, prepared"
+    reading = Reading(folder.folder, form, joints, frames, bodies, NTU_25)
+    reading.names = np.array(names, dtype=str)
+    reading.unit, reading.synthetic, reading.class_names = "metre", synthetic, folder.class_names
+    if folder.table is not None:
+        folder.table.describe(reading, names)
+    else:
+        reading.width, reading.length = None if synthetic else folder.classes, ntu.LENGTH
+    reading.notes = tuple(folder.notes)
+    dropped = tuple(
+        Dropped(name, what.removeprefix("dropped: ")) for name, what in log if what.startswith("dropped")
     )
+    return replace(reading.clips(), dropped=dropped)

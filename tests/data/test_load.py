@@ -106,7 +106,7 @@ def test_ragged_missing_key(tmp_path, corpus, key):
         ({"offsets": np.array([0, 5, 3])}, "never fall"),
         ({"offsets": np.array([0, 5])}, "'offsets' ends at 5"),
         ({"x": np.zeros((4, 2, 20, 3), dtype=np.float32)}, "expected .frames, bodies, 25, 3."),
-        ({"x": np.zeros((4, 2, 25, 3), dtype=np.int64)}, "expected floating point"),
+        ({"x": np.zeros((4, 2, 25, 3), dtype=np.complex64)}, "expected floating point"),
         ({"edges": np.array([[0, 25]])}, "outside 0..24"),
         ({"names": np.array(["a"] * 72, dtype=object)}, "'names' cannot be read"),
     ],
@@ -121,10 +121,10 @@ def test_ragged_of_wrong_shape(tmp_path, corpus, changes, words):
 
 
 def spoilt(tmp_path, corpus):
-    """Clip 0: label out of range; 1: NaN; 2: infinite; 6: the name of clip 3; the last one: no frames."""
+    """Clip 0: label out of range; 1: NaN throughout; 2: infinite; 6: the name of clip 3; the last one: no frames."""
     arrays = ragged_arrays(corpus)
     arrays["label"][0] = 12
-    arrays["x"][arrays["offsets"][1] + 2, 0, 3, 1] = np.nan
+    arrays["x"][arrays["offsets"][1] : arrays["offsets"][2], 0, :, 1] = np.nan
     arrays["x"][arrays["offsets"][3] - 1, 0, 24, 2] = np.inf
     arrays["names"][6] = arrays["names"][3]  # both of camera 1
     arrays["offsets"][-2] = arrays["offsets"][-1]
@@ -137,7 +137,7 @@ def test_bad_clips_are_named(tmp_path, corpus):
     message = one_line(error)
     assert "1 with a label out of range 0..11 (12)" in message
     assert "2 with NaN or infinite coordinates" in message
-    assert "1 with no frames" in message
+    assert "1 with nobody in any frame" in message
     assert "1 with a name that another clip has" in message
     assert "clip0, clip1, clip2, clip3, clip71" in message
     assert "--drop-bad" in message
@@ -149,7 +149,7 @@ def test_bad_clips_are_dropped_on_request(tmp_path, corpus):
     assert {(record.name, record.reason) for record in clips.dropped} >= {
         ("clip0", "a label out of range"),
         ("clip2", "NaN or infinite coordinates"),
-        ("clip71", "no frames"),
+        ("clip71", "nobody in any frame"),
     }
     assert any("5 clips left out" in note for note in clips.notes)
     assert np.isfinite(clips.joints).all()
@@ -209,7 +209,7 @@ def test_ctrgcn_of_unknown_name(tmp_path, corpus):
         ({"y_test": np.zeros(3, dtype=int)}, r"'y_test' has shape \(3,\)"),
         ({"y_test": np.full(24, 0.5)}, "not whole numbers"),
         ({"x_test": np.zeros((24, 300, 60), dtype=np.float32)}, "expected floats"),
-        ({"x_test": np.zeros((24, 300, 150), dtype=np.float32)}, "24 with no frames"),
+        ({"x_test": np.zeros((24, 300, 150), dtype=np.float32)}, "24 with nobody in any frame"),
     ],
 )
 def test_ctrgcn_that_is_wrong(tmp_path, corpus, changes, words):
@@ -265,7 +265,7 @@ def test_pyskl_that_is_wrong(tmp_path, corpus):
         (lambda c: c["annotations"][3].pop("label"), "annotation 3 needs"),
         (
             lambda c: c["annotations"][3].update(keypoint=np.zeros((1, 4, 17, 2), np.float16)),
-            "17 joints of 2",
+            "has 17 joints, the clips before it 25",
         ),
         (lambda c: c["annotations"][3].update(label="wave"), "not an integer"),
         (

@@ -41,9 +41,15 @@ def test_a_first_body_that_comes_late(corpus):
     np.testing.assert_array_equal(after[:5, 0], 0)
     np.testing.assert_array_equal(after[0, 1], clip[0, 1] - clip[5, 0, 1])
     clip[:, 0] = 0
+    # A body that is never there is no body: the other one is the first.
+    after = preprocess(with_joints(corpus, joints)).clip(index)
+    np.testing.assert_array_equal(
+        after[:, 1], np.where(clip[:, 1].any((1, 2))[:, None, None], clip[:, 1] - clip[0, 1, 1], 0)
+    )
+    clip[:] = 0
     untouched = preprocess(with_joints(corpus, joints))
     np.testing.assert_array_equal(untouched.clip(index), clip)
-    assert any("1 clips have an all-zero first body" in note for note in untouched.notes)
+    assert any("1 clips have nobody in any frame" in note for note in untouched.notes)
 
 
 def test_alignment_undoes_a_rotation(corpus):

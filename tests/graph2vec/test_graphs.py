@@ -1,5 +1,7 @@
 """Clips -> graphs: topology, windows, labels, and what is left out."""
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -90,8 +92,6 @@ def mixed_clips():
     two = make_clips(6, bodies=2)
     kept = [two.clip(i) if i in (1, 4) else two.clip(i)[:, :1] for i in range(6)]
     bodies = np.array([1, 2, 1, 1, 2, 1])
-    from dataclasses import replace
-
     rows = [clip.reshape(-1, 5, 3) for clip in kept]
     offsets = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
     return replace(two, joints=np.concatenate(rows), offsets=offsets, bodies=bodies)
@@ -154,8 +154,6 @@ def test_settings_that_cannot_be(setting, message):
 
 
 def test_clips_that_cannot_be():
-    from dataclasses import replace
-
     clips = make_clips(3)
     with pytest.raises(DataError, match="more than one person"):
         skeleton_graphs(make_clips(3, bodies=2))
@@ -192,3 +190,61 @@ def test_real_skeletons_give_the_words_of_networkx(real_data, name, nodes):
     for depth in pairs:
         assert len(depth) > 100
         assert len({ours for ours, _ in depth}) == len({theirs for _, theirs in depth}) == len(depth)
+
+
+def gone(present: np.ndarray):
+    """Clips of two people whose second is there in the frames that `present` (T,) names, as far as a clip goes."""
+    clips = make_clips(6, bodies=2)
+    joints = clips.joints.copy()
+    for index in range(6):
+        block = joints[clips.offsets[index] : clips.offsets[index + 1]].reshape(-1, 2, 5, 3)
+        block[~present[: len(block)], 1] = 0
+    return replace(clips, joints=joints)
+
+
+@pytest.mark.parametrize("share", ["late", "early", "rarely", "once"])
+def test_a_body_that_comes_and_goes(share):
+    frames = np.arange(20)
+    there = {"late": frames > 5, "early": frames < 2, "rarely": frames % 4 == 1, "once": frames == 3}[share]
+    clips = gone(there)
+    graphs = skeleton_graphs(clips, windows=4, window=3, two_person="disjoint")
+    whole = skeleton_graphs(make_clips(6, bodies=2), windows=4, window=3, two_person="disjoint")
+    labels = graphs.frame_labels.reshape(-1, 2, 5)
+    expected = np.concatenate([there[:count] for count in clips.frames])
+    np.testing.assert_array_equal((labels[:, 1] != ABSENT).all(dim=-1).numpy(), expected)
+    np.testing.assert_array_equal((labels[:, 1] != ABSENT).any(dim=-1).numpy(), expected)
+    assert torch.equal(labels[:, 0], whole.frame_labels.reshape(-1, 2, 5)[:, 0])
+    batches = LabelBatches(
+        poses(clips, "disjoint"), torch.arange(6), labellings=(("position", 1.0),), windows=4, window=3
+    )
+    assert torch.equal(batches.batch(torch.arange(6), False)[:, :, 0].flatten(0, 1), graphs.labels())
+
+
+def test_an_absent_body_does_not_set_the_scale():
+    clips = gone(np.arange(20) % 4 == 1)
+    pose = poses(clips, "disjoint")
+    for index in range(6):
+        body = clips.clip(index)[:, 1]
+        there = body.any(axis=(1, 2))
+        size = np.median(np.linalg.norm(body[there, 1:] - body[there, :-1], axis=-1).mean(axis=-1))
+        begin = int(pose.first[index])
+        found = pose.position[begin : begin + len(body), 1, 1:].numpy()[there] * size
+        np.testing.assert_allclose(found, body[there, 1:] - body[there, :1], atol=1e-5)
+
+
+def test_a_first_body_that_comes_late_moves_from_where_it_is_first_seen():
+    clips = make_clips(6)
+    joints = clips.joints.copy() + np.float32([5, 0, 0])
+    joints[clips.offsets[2] : clips.offsets[2] + 3] = 0
+    pose = poses(replace(clips, joints=joints))
+    begin = int(pose.first[2])
+    assert not pose.present[begin : begin + 3].any()
+    torch.testing.assert_close(pose.position[begin : begin + 4, 0, 0], torch.zeros(4, 3))
+
+
+def test_a_clip_of_nobody_is_named():
+    clips = make_clips(6)
+    joints = clips.joints.copy()
+    joints[clips.offsets[2] : clips.offsets[3]] = 0
+    with pytest.raises(DataError, match="clip002: nobody in any frame"):
+        poses(replace(clips, joints=joints))
