@@ -12,7 +12,11 @@ from skelbench.variants import VariantError, choose
 
 
 def load(
-    run: str | os.PathLike[str], variant: str | Variant, seed: int | None = None, device: str = "cpu"
+    run: str | os.PathLike[str],
+    variant: str | Variant,
+    seed: int | None = None,
+    device: str = "cpu",
+    fold: str | None = None,
 ) -> Encoder:
     """The encoder that a run trained.
 
@@ -27,6 +31,7 @@ def load(
             does not know it.
         seed: which of its seeds; None takes the smallest.
         device: where it shall run.
+        fold: of a cross-validation, which fold's encoder, "subject-3" for instance; None takes the first.
 
     Raises:
         WeightsError: no such weights, or a file that this version cannot read; the message says what there is.
@@ -39,12 +44,18 @@ def load(
         (row,) = choose((key,))
         key = row.key
     found = folder.weights_found()
-    seeds = [number for name, number in found if name == key]
-    if not seeds or (seed is not None and seed not in seeds):
-        have = ", ".join(f"{name} (seed {number})" for name, number in found) or "none"
-        wanted = key if seed is None else f"{key} with seed {seed}"
-        raise WeightsError(f"{folder.path} has no weights of {wanted}; it has {have}")
-    return load_weights(folder.weights(key, seeds[0] if seed is None else seed), row or _row(key), device)
+    fitting = [
+        (number, part)
+        for name, number, part in found
+        if name == key and seed in (None, number) and fold in (None, part)
+    ]
+    if not fitting:
+        have = ", ".join(
+            f"{name} (seed {number}{', ' + part if part else ''})" for name, number, part in found
+        )
+        wanted = key + ("" if seed is None else f" with seed {seed}") + (f", fold {fold}" if fold else "")
+        raise WeightsError(f"{folder.path} has no weights of {wanted}; it has {have or 'none'}")
+    return load_weights(folder.weights(key, *fitting[0]), row or _row(key), device)
 
 
 def _row(key: str) -> Variant:

@@ -40,8 +40,21 @@ class DataOptions:
     """Which clips, and how they are brought in."""
 
     data: Path | None = may_change(None)
-    """A ragged .npz, NTU60_CV.npz and its relatives (CTR-GCN, MAMP), ntu60_3danno.pkl (PYSKL, mmaction2) or a prepared
-    folder; the format is recognised. Default: the synthetic corpus."""
+    """A file or folder of any known format, recognised by its content: ragged .npz, NTU60_CV.npz and its relatives
+    (CTR-GCN, MAMP), PYSKL's .pkl, .npy with label.pkl, .csv, .h5, .json, a prepared folder, ... (docs/formats.md).
+    Default: the synthetic corpus."""
+    split: str | None = None
+    """TRAIN:TEST or TRAIN:VALIDATION:TEST instead of the protocol: names of the file's own parts, or files with a clip
+    name per line."""
+    labels: Path | None = may_change(None)
+    """Table of labels of .skeleton or .bvh files. Default: labels.csv beside them."""
+    missing: Literal["fill", "drop", "keep"] | None = None
+    """Joints that were not found (zeros or NaN): fill from the frames around, drop the clip, or keep. Default: keep
+    for public data sets, fill for others; the report says how many there were."""
+    unit: str | None = None
+    """Unit of the coordinates, m, cm or mm, or keep. Default: as the file states, else by the size of the bodies."""
+    length: Count | None = None
+    """Most frames of a clip; longer clips are resampled. Default: 300 for longer clips."""
     align: Literal["none", "body"] = "none"
     """body: turn each clip so that the shoulders lie along x and the spine points up. Every clip is moved to its
     origin either way."""

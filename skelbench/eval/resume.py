@@ -55,17 +55,16 @@ def without(old: Results, restart: Sequence[str], folder: RunFolder) -> Results:
     """
     if not restart:
         return old
-    begun = {(score.variant, score.seed) for score in old.scores} | {
-        (f.variant, f.seed) for f in old.failures
-    }
-    keys = {key for key, _ in begun} | {row.key for row in old.variants}
+    begun = {(score.variant, score.seed, score.fold) for score in old.scores}
+    begun |= {(failure.variant, failure.seed, failure.fold) for failure in old.failures}
+    keys = {key for key, _, _ in begun} | {row.key for row in old.variants}
     unknown = sorted(set(restart) - keys - {"all"})
     if unknown:
         raise ConfigError(f"--restart {unknown[0]}: the run in {folder.path} has {', '.join(sorted(keys))}")
-    gone = {pair for pair in begun if pair[0] in restart or "all" in restart}
-    for variant, seed in gone:
-        folder.forget(variant, seed)
-    scores = [score for score in old.scores if (score.variant, score.seed) not in gone]
+    gone = {job for job in begun if job[0] in restart or "all" in restart}
+    for variant, seed, fold in gone:
+        folder.forget(variant, seed, fold)
+    scores = [score for score in old.scores if (score.variant, score.seed, score.fold) not in gone]
     return replace(old, scores=scores)
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from skelbench import data as clip_data
 from skelbench.data import Clips, Split
 from skelbench.errors import SkelbenchError
 from skelbench.eval.config import Config, ConfigError
+from skelbench.eval.inputs import load_clips, load_splits, notes
 from skelbench.eval.machine import make_fabric, precision_used
 from skelbench.eval.progress import Progress
 from skelbench.eval.resume import resumed, without
@@ -24,11 +24,11 @@ from skelbench.options import as_record
 from skelbench.pages import markdown
 from skelbench.pages import run as page
 from skelbench.runs.folder import RunFolder
+from skelbench.runs.numbers import count
 from skelbench.runs.provenance import command_line, git_revision, processor, versions
 from skelbench.runs.results import Failure, Results, RunInfo
 from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.dataset import PackedDataset
-from skelbench.training.sampling import released_order
 from skelbench.training.task import Task
 from skelbench.training.variant import Variant, name_of
 from skelbench.variants import choose
@@ -51,13 +51,15 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
     progress = progress or Progress()
     variants = choose(config.variants)
     fabric = make_fabric(config)
-    clips, split = _data(config)
-    folder = _folder(config, clips, split)
+    clips = load_clips(config)
+    splits = load_splits(clips, config, config.protocol, config.settings.sampling)
+    loaded = Loaded(clips, splits, fabric)
+    folder = _folder(config, loaded)
     with folder.locked():
-        results = _begin(config, folder, _info(config, clips, split, fabric, command), variants)
+        results = _begin(config, folder, _info(config, loaded, command), variants)
         progress.begin(results.info, [row.info for row in variants], folder.path)
         try:
-            _train_all(config, folder, results, variants, Loaded(clips, split, fabric), progress)
+            _train_all(config, folder, results, variants, loaded, progress)
         finally:
             # Also after Ctrl-C: what is finished has its report.
             markdown.write(results, folder.markdown)
@@ -71,10 +73,10 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
 
 @dataclass(frozen=True)
 class Loaded:
-    """The clips, their split, and where they are computed with."""
+    """The clips, their split or its folds, and what computes."""
 
     clips: Clips
-    split: Split
+    splits: list[Split]
     fabric: Fabric
 
 
@@ -102,70 +104,79 @@ def _train_all(
     progress: Progress,
 ) -> None:
     """Train and score what `results` lacks, and add it."""
-    clips, fabric = loaded.clips, loaded.fabric
-    dataset = PackedDataset(clips, fabric.device)
-    train, test = (
-        torch.from_numpy(part).to(fabric.device) for part in (loaded.split.train, loaded.split.test)
-    )
+    dataset = PackedDataset(loaded.clips, loaded.fabric.device)
     for variant in variants:
         for seed in config.seeds:
-            if any(score.seed == seed for score in results.of(variant.key)):
-                continue
-            progress.variant(variant.info, seed)
-            checkpoint = Checkpoint(
-                folder.checkpoint(variant.key, seed), _identity(config, loaded, variant, seed)
-            )
-            task = Task(
-                clips,
-                dataset,
-                train,
-                test,
-                config.settings,
-                seed,
-                fabric,
-                progress.epoch,
-                checkpoint=checkpoint,
-                embeddings=config.cache or folder.embeddings,
-            )
-            try:
-                with _deterministic():
-                    score = score_variant(variant, _one_person(task, variant), folder, config, results)
-            except SkelbenchError as error:
-                failure = Failure(variant.key, seed, str(error), list(getattr(error, "clips", ())))
-                results.failures.append(failure)
-                results.save(folder.results)
-                progress.failure(failure)
-                continue
-            results.scores.append(score)
-            results.info.caveats.extend(f"{variant.key}, seed {seed}: {note}" for note in checkpoint.notes)
-            results.save(folder.results)
-            checkpoint.discard()
-            progress.score(score)
+            for split in loaded.splits:
+                if any((score.seed, score.fold) == (seed, split.fold) for score in results.of(variant.key)):
+                    continue
+                _train_one(Job(variant, seed, split), config, folder, results, loaded, dataset, progress)
 
 
-def _identity(config: Config, loaded: Loaded, variant: Variant, seed: int) -> str:
+@dataclass(frozen=True)
+class Job:
+    """One training: a variant with a seed, on a split or a fold."""
+
+    variant: Variant
+    seed: int
+    split: Split
+
+
+def _train_one(
+    job: Job,
+    config: Config,
+    folder: RunFolder,
+    results: Results,
+    loaded: Loaded,
+    dataset: PackedDataset,
+    progress: Progress,
+) -> None:
+    """Train and score one variant, and add its score or its failure to the results."""
+    variant, seed, split = job.variant, job.seed, job.split
+    device = loaded.fabric.device
+    progress.variant(variant.info, seed)
+    checkpoint = Checkpoint(folder.checkpoint(variant.key, seed, split.fold), _identity(config, loaded, job))
+    task = Task(
+        loaded.clips,
+        dataset,
+        torch.from_numpy(split.train).to(device),
+        torch.from_numpy(split.test).to(device),
+        config.settings,
+        seed,
+        loaded.fabric,
+        progress.epoch,
+        checkpoint=checkpoint,
+        embeddings=config.cache or folder.embeddings,
+    )
+    try:
+        with _deterministic():
+            score = score_variant(variant, _one_person(task, variant), split.fold, folder, config, results)
+    except SkelbenchError as error:
+        failure = Failure(variant.key, seed, str(error), split.fold, list(getattr(error, "clips", ())))
+        results.failures.append(failure)
+        results.save(folder.results)
+        progress.failure(failure)
+        return
+    results.scores.append(score)
+    results.info.caveats.extend(f"{variant.key}, seed {seed}: {note}" for note in checkpoint.notes)
+    results.save(folder.results)
+    checkpoint.discard()
+    progress.score(score)
+
+
+def _identity(config: Config, loaded: Loaded, job: Job) -> str:
     """What a training depends on, as a hash: a checkpoint of another one is not resumed."""
-    split = loaded.split
+    variant, split = job.variant, job.split
     parts = [hashlib.sha256(part.tobytes()).hexdigest() for part in (split.train, split.test)]
     words = [
         variant.key,
         *(str(name_of(part)) for part in (variant.recipe, variant.encoder, variant.loss)),
-        str(seed),
+        str(job.seed),
         repr(config.settings),
         precision_used(loaded.fabric),
         loaded.clips.content_hash,
     ]
     return hashlib.sha256("\n".join(words + parts).encode()).hexdigest()
-
-
-def _data(config: Config) -> tuple[Clips, Split]:
-    clips = clip_data.load(config.data, drop_bad=config.drop_bad)
-    clips = clip_data.preprocess(clips, align=config.align)
-    split = clip_data.protocol(clips, config.protocol)
-    if config.settings.sampling == "conmlp60":
-        train, test = (released_order(clips, part, split.protocol) for part in (split.train, split.test))
-        split = replace(split, train=train, test=test)
-    return clips, split
 
 
 @contextmanager
@@ -182,11 +193,12 @@ def _deterministic() -> Iterator[None]:
         torch.use_deterministic_algorithms(before, warn_only=warn_only)
 
 
-def _folder(config: Config, clips: Clips, split: Split) -> RunFolder:
+def _folder(config: Config, loaded: Loaded) -> RunFolder:
     if config.out is None:
         now = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-        name = "".join(letter if letter.isalnum() else "-" for letter in clips.dataset.lower())
-        folder = RunFolder(Path("runs") / f"{now}-{split.protocol}-{name}")
+        name = "".join(letter if letter.isalnum() else "-" for letter in loaded.clips.dataset.lower())
+        protocol = loaded.splits[0].protocol.replace(":", "")
+        folder = RunFolder(Path("runs") / f"{now}-{protocol}-{name}")
     else:
         folder = RunFolder(config.out)
     folder.make()
@@ -206,12 +218,14 @@ def _one_person(task: Task, variant: Variant) -> Task:
     return replace(task, train=train, test=test)
 
 
-def _info(config: Config, clips: Clips, split: Split, fabric: Fabric, command: str | None) -> RunInfo:
+def _info(config: Config, loaded: Loaded, command: str | None) -> RunInfo:
+    clips, splits, fabric = loaded.clips, loaded.splits, loaded.fabric
     device, settings = fabric.device, config.settings
-    caveats = [*split.notes, *split.warnings]
-    if settings.batch_size > len(split.train) and settings.sampling == "full":
+    caveats = notes(clips, splits)
+    fewest = min(len(split.train) for split in splits)
+    if settings.batch_size > fewest and settings.sampling == "full":
         caveats.append(
-            f"batch size {settings.batch_size} is larger than the {len(split.train)} training clips: "
+            f"batch size {settings.batch_size} is larger than the {count(fewest, 'training clip')}: "
             "each epoch is one batch of all of them"
         )
     if (used := precision_used(fabric)) != config.precision:
@@ -221,11 +235,11 @@ def _info(config: Config, clips: Clips, split: Split, fabric: Fabric, command: s
         source=clips.source,
         synthetic=clips.synthetic,
         unit=clips.unit,
-        protocol=split.protocol,
-        description=split.description,
+        protocol=splits[0].protocol,
+        description=splits[0].description,
         class_names=list(clips.class_names),
-        n_train=len(split.train),
-        n_test=len(split.test),
+        n_train=round(sum(len(split.train) for split in splits) / len(splits)),
+        n_test=sum(len(split.test) for split in splits),
         data_sha256=clips.content_hash,
         dropped=[[drop.name, drop.reason] for drop in clips.dropped],
         caveats=caveats,
@@ -237,4 +251,6 @@ def _info(config: Config, clips: Clips, split: Split, fabric: Fabric, command: s
         versions=versions(),
         git_revision=git_revision(),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        official=all(split.official for split in splits),
+        folds=[split.fold for split in splits if split.fold],
     )

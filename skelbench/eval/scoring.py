@@ -19,7 +19,9 @@ from skelbench.training.task import Fitted, Task
 from skelbench.training.variant import Variant
 
 
-def score_variant(variant: Variant, task: Task, folder: RunFolder, config: Config, results: Results) -> Score:
+def score_variant(
+    variant: Variant, task: Task, fold: str, folder: RunFolder, config: Config, results: Results
+) -> Score:
     """Train and score; the first seed of a variant also leaves its samples.
 
     Raises:
@@ -31,9 +33,9 @@ def score_variant(variant: Variant, task: Task, folder: RunFolder, config: Confi
     logits = fitted.test_logits.numpy()
     train_label, label = task.clips.label[task.train.cpu()], task.clips.label[task.test.cpu()]
     correct = int((logits.argmax(1) == label).sum())
-    _write(variant, task, fitted, folder, config)
+    _write(variant, task, fitted, fold, folder, config)
     if not results.of(variant.key):
-        samples(task, fitted).save(folder.samples(variant.key, task.seed))
+        samples(task, fitted).save(folder.samples(variant.key, task.seed, fold))
     knn1 = None
     if fitted.train_representations is not None and fitted.test_representations is not None:
         knn1 = metrics.knn1(
@@ -64,17 +66,20 @@ def score_variant(variant: Variant, task: Task, folder: RunFolder, config: Confi
         test_curve=fitted.test_curve,
         pretraining_curve=fitted.pretraining_curve,
         stages=fitted.stages,
+        fold=fold,
     )
 
 
-def _write(variant: Variant, task: Task, fitted: Fitted, folder: RunFolder, config: Config) -> None:
+def _write(
+    variant: Variant, task: Task, fitted: Fitted, fold: str, folder: RunFolder, config: Config
+) -> None:
     test = task.test.cpu().numpy()
     names = task.clips.names[test]
     scores = ClipScores(names, fitted.test_logits.numpy(), task.clips.label[test])
-    folder.save_scores(variant.key, task.seed, scores)
-    weights.save(fitted, variant, task, config.align, folder.weights(variant.key, task.seed))
+    folder.save_scores(variant.key, task.seed, scores, fold)
+    weights.save(fitted, variant, task, config.align, folder.weights(variant.key, task.seed, fold))
     if config.representations and fitted.test_representations is not None:
-        path = folder.representations(variant.key, task.seed)
+        path = folder.representations(variant.key, task.seed, fold)
         with replacing(path) as partial, open(partial, "wb") as file:
             np.savez(file, names=names, representations=fitted.test_representations.numpy())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skelbench.pages.tables import columns, footnotes, headline, tables
+from skelbench.pages.tables import columns, fold_table, footnotes, headline, tables
 from skelbench.runs.files import write_text
 from skelbench.runs.results import Results
 
@@ -29,6 +29,14 @@ def markdown(results: Results) -> str:
         parts.append("| --- |" + " ---: |" * (len(shown) - 1))
         parts += ["| " + " | ".join(row.cells(shown)) + " |" for row in rows]
         parts.append("")
+    if folds := fold_table(results):
+        parts += [
+            "## Folds",
+            "",
+            "| " + " | ".join(folds[0]) + " |",
+            "| --- |" + " ---: |" * (len(folds[0]) - 1),
+        ]
+        parts += ["| " + " | ".join(cells) + " |" for cells in folds[1:]] + [""]
     parts += ["## How to read this", "", *(f"- {line.strip()}" for line in footnotes(results)), ""]
     parts += ["## How to repeat it", "", f"    {info.command}", ""]
     versions = ", ".join(f"{name} {number}" for name, number in info.versions.items())

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from skelbench.pages import base, charts, verdicts
-from skelbench.pages.tables import columns, computes, footnotes, tables
+from skelbench.pages.tables import columns, computes, fold_table, footnotes, tables
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.numbers import mean_deviation
 from skelbench.runs.results import Results, RunInfo, Score, VariantInfo
 from skelbench.runs.samples import NEIGHBOURS, Agreement, Map, Samples
-from skelbench.runs.significance import ClipScores, compare_all, confusion
+from skelbench.runs.significance import ClipScores, compare_all, confusion, pooled_interval
 
 COSTS: tuple[tuple[str, bool, Callable[[Score], float | None], str], ...] = (
     (
@@ -61,7 +61,10 @@ def render(results: Results, folder: RunFolder) -> str:
     dots = dots_of(results)
     controls = [dot for dot in dots if dot.group == "control"]
     control = max(controls, key=lambda dot: dot.mean, default=None)
-    shown = {row.key: Samples.load(folder.samples(row.key, own[0].seed)) for row, own in results.rows()}
+    shown = {
+        row.key: Samples.load(folder.samples(row.key, own[0].seed, own[0].fold))
+        for row, own in results.rows()
+    }
     return base.render(
         "report.html.j2",
         title=f"{info.dataset}, {info.protocol}",
@@ -75,6 +78,7 @@ def render(results: Results, folder: RunFolder) -> str:
         comparable=verdicts.comparable(results),
         columns=columns("page"),
         tables=_tables(results),
+        folds=fold_table(results),
         differences=verdicts.differences(results),
         footnotes=[line.strip() for line in footnotes(results)],
         dots=[asdict(dot) | {"color": charts.css(dot.color)} for dot in dots],
@@ -87,7 +91,10 @@ def render(results: Results, folder: RunFolder) -> str:
         scores=[
             (
                 score,
-                *(folder.link(path(score.variant, score.seed)) for path in (folder.scores, folder.weights)),
+                *(
+                    folder.link(path(score.variant, score.seed, score.fold))
+                    for path in (folder.scores, folder.weights)
+                ),
             )
             for score in results.scores
         ],
@@ -113,7 +120,7 @@ def dots_of(results: Results) -> list[charts.Dot]:
         else:
             color = charts.series((len(dots) - controls) % (charts.SERIES - 1))
         tops = tuple(100 * score.top1 for score in scores)
-        low, high = (100 * statistics.mean(score.top1_interval[end] for score in scores) for end in (0, 1))
+        low, high = (100 * end for end in pooled_interval(results.counts(row.key)))
         dots.append(charts.Dot(row.key, row.group, color, statistics.mean(tops), low, high, tops))
     return dots
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from skelbench.runs.numbers import count, listed, median, percent, spread
-from skelbench.runs.results import Results, RunInfo, Score, Stage, VariantInfo
+from skelbench.runs.results import Failure, Results, RunInfo, Score, Stage, VariantInfo
+from skelbench.runs.significance import pooled_interval
 
 Where = Literal["page", "markdown", "terminal"]
 _EVERYWHERE: tuple[Where, ...] = ("page", "markdown", "terminal")
@@ -38,7 +39,7 @@ class Row:
 
 
 def _interval(row: VariantInfo, scores: Sequence[Score]) -> str:
-    low, high = (statistics.mean(score.top1_interval[end] for score in scores) for end in (0, 1))
+    low, high = pooled_interval([(score.seed, score.correct, score.n_test) for score in scores])
     return f"{percent(low)}-{percent(high)}"
 
 
@@ -168,11 +169,30 @@ def training_words(info: RunInfo, variants: Sequence[VariantInfo]) -> list[str]:
 
 def score_line(score: Score) -> str:
     """One finished training in one line."""
-    low, high = score.top1_interval
-    line = f"{score.variant:18} seed {score.seed}  top-1 {percent(score.top1)} ({percent(low)} to {percent(high)})"
+    low, high = (percent(end) for end in score.top1_interval)
+    fold = f" {score.fold}" if score.fold else ""
+    line = f"{score.variant:18} seed {score.seed}{fold}  top-1 {percent(score.top1)} ({low} to {high})"
     if score.knn1 is not None:
         line += f"  kNN-1 {percent(score.knn1)}"
     return f"{line}  {score.seconds:.0f} s"
+
+
+def failure_words(failure: Failure) -> str:
+    """What failed and why."""
+    fold = f", {failure.fold}" if failure.fold else ""
+    return f"{failure.variant}, seed {failure.seed}{fold}: {failure.reason}"
+
+
+def fold_table(results: Results) -> list[list[str]]:
+    """Top-1 of each variant in each fold, over its seeds: a row of titles, then a row per variant."""
+    if not results.info.folds:
+        return []
+    rows = [["variant", *results.info.folds, "mean"]]
+    for row, scores in results.rows():
+        folds = [[score.top1 for score in scores if score.fold == fold] for fold in results.info.folds]
+        means = [statistics.mean(values) for values in folds if values]
+        rows.append([row.key, *(spread(values) for values in folds), spread(means)])
+    return rows
 
 
 def footnotes(results: Results) -> list[str]:
@@ -184,6 +204,8 @@ def footnotes(results: Results) -> list[str]:
         if len(seeds) == 1
         else f"mean and deviation over seeds {', '.join(map(str, seeds))}"
     )
+    if info.folds:
+        over = f"mean and deviation over {count(len(info.folds), 'fold')}, {over}"
     lines = [
         f"Top-1 after the last epoch on all {count(info.n_test, 'test clip')}; {over}; the interval is Wilson's"
         + (", averaged over seeds." if len(seeds) > 1 else "."),
@@ -195,7 +217,7 @@ def footnotes(results: Results) -> list[str]:
             f"Published: {listed(sources)}, with the released sampler; other data and other training than here."
         )
     for row, scores in results.rows():
-        fewer = [score for score in scores if score.n_test < info.n_test]
+        fewer = [score for score in scores if score.n_test < info.n_test and not score.fold]
         if fewer:
             lines.append(
                 f"{row.key} rests on {fewer[0].n_test:,} of the test clips and {fewer[0].n_train:,} of the training "
@@ -209,9 +231,7 @@ def footnotes(results: Results) -> list[str]:
     if best:
         words = ", ".join(f"{key} {percent(value)}" for key, value in best.items())
         lines.append(f"Best epoch chosen on the test split (optimistic, not a result): {words}.")
-    lines += [
-        f"Failed: {failure.variant}, seed {failure.seed}: {failure.reason}" for failure in results.failures
-    ]
+    lines += [f"Failed: {failure_words(failure)}" for failure in results.failures]
     if info.settings["sampling"] == "conmlp60":
         lines += _released(results)
     return lines

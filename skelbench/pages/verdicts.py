@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from skelbench.pages.charts import Dot
-from skelbench.pages.tables import training_words
+from skelbench.pages.tables import failure_words, training_words
 from skelbench.runs.numbers import count, listed, points, probability
 from skelbench.runs.results import Results
 from skelbench.runs.significance import Comparison
@@ -109,12 +109,14 @@ def caveats(results: Results) -> list[str]:
     lines = []
     if info.settings["sampling"] == "conmlp60":
         lines.append("Released sampler (conmlp60): a demonstration of what it yields, no result.")
-    lines += [
-        f"{failure.variant}, seed {failure.seed}, failed: {failure.reason}" for failure in results.failures
-    ]
+    lines += [f"Failed: {failure_words(failure)}" for failure in results.failures]
     if info.dropped:
         lines.append(f"{count(len(info.dropped), 'clip was', 'clips were')} left out and named at the end.")
-    partly = {score.variant: score.n_test for score in results.scores if score.n_test != info.n_test}
+    partly = {
+        score.variant: score.n_test
+        for score in results.scores
+        if score.n_test != info.n_test and not score.fold
+    }
     for variant, clips in partly.items():
         lines.append(f"{variant} was scored on {clips:,} of the {info.n_test:,} test clips.")
     return lines + info.caveats
@@ -123,9 +125,9 @@ def caveats(results: Results) -> list[str]:
 def comparable(results: Results) -> bool:
     """Whether the published figures belong to these data and this protocol."""
     published = [row.published for row, _ in results.rows() if row.published]
-    return bool(published) and all(
-        (item.dataset, item.protocol) == (results.info.dataset, results.info.protocol) for item in published
-    )
+    info = results.info
+    same = all((item.dataset, item.protocol) == (info.dataset, info.protocol) for item in published)
+    return bool(published) and same and info.official and not info.synthetic
 
 
 def differences(results: Results) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from skelbench.errors import SkelbenchError
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.numbers import count, percent, spread
 from skelbench.runs.results import Results
-from skelbench.runs.significance import ClipScores, Comparison, holm
+from skelbench.runs.significance import ClipScores, Comparison, holm, pooled_interval
 from skelbench.runs.significance import compare as compare_pair
 
 
@@ -110,7 +109,7 @@ def _rows(runs: Sequence[Results], folders: Sequence[RunFolder], titles: Sequenc
             scores = results.of(variant)
             if not scores:
                 continue
-            low, high = (statistics.mean(score.top1_interval[end] for score in scores) for end in (0, 1))
+            low, high = pooled_interval(results.counts(variant))
             against, why_not = None, ""
             if place and not same(runs[0], results):
                 why_not = "other test clips"
@@ -122,7 +121,7 @@ def _rows(runs: Sequence[Results], folders: Sequence[RunFolder], titles: Sequenc
                     variant,
                     spread([score.top1 for score in scores]),
                     f"{percent(low)}-{percent(high)}",
-                    ", ".join(str(score.seed) for score in scores),
+                    ", ".join(map(str, sorted({score.seed for score in scores}))),
                     against,
                     why_not,
                 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,9 @@ import numpy as np
 
 from skelbench.runs.files import FileError, locked, reason, replacing
 from skelbench.runs.results import Results, RunError, Score
-from skelbench.runs.significance import ClipScores, score_hash
+from skelbench.runs.significance import ClipScores, pooled, score_hash
 
-_STEM = re.compile(r"(?P<variant>.+)-seed(?P<seed>\d+)")
+_STEM = re.compile(r"(?P<variant>.+)-seed(?P<seed>\d+)(-fold-(?P<fold>.+))?")
 # Runs of version 0.1.0 called it so.
 _OLD_SAMPLES = "exhibits"
 
@@ -61,25 +62,25 @@ class RunFolder:
         """Embeddings of the graph family, by content; they go when the run ends."""
         return self.path / "embeddings"
 
-    def scores(self, variant: str, seed: int) -> Path:
+    def scores(self, variant: str, seed: int, fold: str = "") -> Path:
         """Logits of the test clips."""
-        return self.path / "scores" / f"{_stem(variant, seed)}.npz"
+        return self.path / "scores" / f"{_stem(variant, seed, fold)}.npz"
 
-    def weights(self, variant: str, seed: int) -> Path:
+    def weights(self, variant: str, seed: int, fold: str = "") -> Path:
         """The trained classifier."""
-        return self.path / "weights" / f"{_stem(variant, seed)}.safetensors"
+        return self.path / "weights" / f"{_stem(variant, seed, fold)}.safetensors"
 
-    def representations(self, variant: str, seed: int) -> Path:
+    def representations(self, variant: str, seed: int, fold: str = "") -> Path:
         """Representations of the test clips."""
-        return self.path / "representations" / f"{_stem(variant, seed)}.npz"
+        return self.path / "representations" / f"{_stem(variant, seed, fold)}.npz"
 
-    def checkpoint(self, variant: str, seed: int) -> Path:
+    def checkpoint(self, variant: str, seed: int, fold: str = "") -> Path:
         """Where a training that was stopped goes on."""
-        return self.path / "checkpoints" / f"{_stem(variant, seed)}.safetensors"
+        return self.path / "checkpoints" / f"{_stem(variant, seed, fold)}.safetensors"
 
-    def samples(self, variant: str, seed: int) -> Path:
+    def samples(self, variant: str, seed: int, fold: str = "") -> Path:
         """The map of the representations and the failures."""
-        name = f"{_stem(variant, seed)}.json"
+        name = f"{_stem(variant, seed, fold)}.json"
         old = self.path / _OLD_SAMPLES / name
         return old if old.exists() else self.path / "samples" / name
 
@@ -120,7 +121,7 @@ class RunFolder:
         Raises:
             RunError: the file is missing, is no score file, or is not the one that was scored; the message names it.
         """
-        path = self.scores(score.variant, score.seed)
+        path = self.scores(score.variant, score.seed, score.fold)
         try:
             with np.load(path, allow_pickle=False) as stored:
                 found = ClipScores(stored["names"], stored["scores"], stored["label"].astype(np.int64))
@@ -134,30 +135,38 @@ class RunFolder:
         return found
 
     def load_all_scores(self, results: Results) -> dict[str, dict[int, ClipScores]]:
-        """Test scores by variant and seed, in the order of the results' variants.
+        """Test scores by variant and seed, in the order of the results' variants; those of folds are put together.
 
         Raises:
             RunError: see `load_scores`.
         """
-        return {
-            row.key: {score.seed: self.load_scores(score) for score in scores}
-            for row, scores in results.rows()
-        }
+        return {row.key: self.load_pooled(scores) for row, scores in results.rows()}
 
-    def save_scores(self, variant: str, seed: int, scores: ClipScores) -> None:
+    def load_pooled(self, scores: Sequence[Score]) -> dict[int, ClipScores]:
+        """The stored logits of one variant by seed; each fold tests other clips, so they are put together.
+
+        Raises:
+            RunError: see `load_scores`.
+        """
+        found: dict[int, list[ClipScores]] = {}
+        for score in scores:
+            found.setdefault(score.seed, []).append(self.load_scores(score))
+        return {seed: pooled(parts) for seed, parts in found.items()}
+
+    def save_scores(self, variant: str, seed: int, scores: ClipScores, fold: str = "") -> None:
         """Write test scores."""
-        with replacing(self.scores(variant, seed)) as partial, open(partial, "wb") as file:
+        with replacing(self.scores(variant, seed, fold)) as partial, open(partial, "wb") as file:
             np.savez(file, names=scores.names, scores=scores.logits, label=scores.label)
 
-    def weights_found(self) -> list[tuple[str, int]]:
-        """Variant and seed of each weights file, sorted."""
+    def weights_found(self) -> list[tuple[str, int, str]]:
+        """Variant, seed and fold (as its file is named) of each weights file, sorted."""
         stems = (_STEM.fullmatch(path.stem) for path in (self.path / "weights").glob("*.safetensors"))
-        return sorted((found["variant"], int(found["seed"])) for found in stems if found)
+        return sorted((found["variant"], int(found["seed"]), found["fold"] or "") for found in stems if found)
 
-    def forget(self, variant: str, seed: int) -> None:
+    def forget(self, variant: str, seed: int, fold: str = "") -> None:
         """Remove every file of one variant with one seed."""
         for path in (self.scores, self.weights, self.representations, self.samples, self.checkpoint):
-            path(variant, seed).unlink(missing_ok=True)
+            path(variant, seed, fold).unlink(missing_ok=True)
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep the folder to this process, see `skelbench.runs.files.locked`."""
@@ -168,5 +177,7 @@ class RunFolder:
         shutil.rmtree(self.embeddings, ignore_errors=True)
 
 
-def _stem(variant: str, seed: int) -> str:
-    return f"{variant}-seed{seed}"
+def _stem(variant: str, seed: int, fold: str) -> str:
+    """`VARIANT-seedS`, and `-fold-NAME` behind it where the protocol has several."""
+    slug = "".join(letter if letter.isalnum() else "-" for letter in fold)
+    return f"{variant}-seed{seed}" + (f"-fold-{slug}" if slug else "")

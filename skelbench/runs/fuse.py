@@ -100,16 +100,16 @@ def fuse(
             common to all), or a clip has different labels.
         RunError: scores that cannot be read.
     """
-    scored = [{score.seed: score for score in RunFolder(m.run).load().of(m.variant)} for m in members]
-    seeds = set.intersection(*(set(seeds) for seeds in scored))
+    pools = []
+    for member in members:
+        folder = RunFolder(member.run)
+        pools.append(folder.load_pooled(folder.load().of(member.variant)))
+    seeds = set.intersection(*(set(pool) for pool in pools))
     if not seeds:
         raise FuseError(f"no seed is common to {', '.join(member.name for member in members)}")
     fused, own, left_out = [], [list[ClipScores]() for _ in members], set[str]()
     for seed in sorted(seeds):
-        loaded = [
-            RunFolder(member.run).load_scores(scores[seed])
-            for member, scores in zip(members, scored, strict=True)
-        ]
+        loaded = [pool[seed] for pool in pools]
         every = set.union(*(set(scores.names) for scores in loaded))
         kept = np.array(sorted(set.intersection(*(set(scores.names) for scores in loaded))))
         left_out |= every - set(kept)

@@ -126,6 +126,8 @@ class Score:
     scores_sha256: str
     """Of the test logits: equal for equal bits."""
     speed: Speed
+    fold: str = ""
+    """Which fold of a cross-validation was tested; "" where the protocol has one split."""
     curves: list[Curve] = field(default_factory=list)
     test_curve: list[tuple[int, float]] = field(default_factory=list)
     """(epoch, test top-1) during the last stage: what best_on_test is the largest of."""
@@ -142,6 +144,7 @@ class Failure:
     variant: str
     seed: int
     reason: str
+    fold: str = ""
     clips: list[str] = field(default_factory=list)
     """The clips of the batch at which a training stopped."""
 
@@ -177,6 +180,10 @@ class RunInfo:
     git_revision: str | None
     started: str
     """UTC, ISO 8601."""
+    official: bool = False
+    """Whether the parts have the sizes of the official split of the data set."""
+    folds: list[str] = field(default_factory=list)
+    """Names of the folds, where the protocol has several."""
 
 
 @dataclass
@@ -209,6 +216,10 @@ class Results:
                 return row
         have = ", ".join(row.key for row, _ in self.rows()) or "no scores"
         raise RunError(f"the run on {self.info.dataset} has no variant '{key}'; it has {have}")
+
+    def counts(self, variant: str) -> list[tuple[int, int, int]]:
+        """(seed, clips right, clips tested) of every score of one variant."""
+        return [(score.seed, score.correct, score.n_test) for score in self.of(variant)]
 
     def save(self, path: Path) -> None:
         """Write atomically: a reader sees the old file or the new one.
@@ -255,9 +266,9 @@ def _require_consistent(results: Results, path: Path) -> None:
     known, seen = {row.key for row in results.variants}, set()
     for score in results.scores:
         name = f"{path} is damaged: {score.variant}, seed {score.seed}"
-        if (score.variant, score.seed) in seen:
+        if (score.variant, score.seed, score.fold) in seen:
             raise RunError(f"{name} stands in it twice")
-        seen.add((score.variant, score.seed))
+        seen.add((score.variant, score.seed, score.fold))
         if score.variant not in known:
             raise RunError(f"{name} is no variant of the run")
         if score.n_test < 1 or abs(score.top1 - score.correct / score.n_test) > 1e-9:

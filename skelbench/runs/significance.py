@@ -78,6 +78,31 @@ class Comparison:
         return self.first if self.wins > self.losses else self.second
 
 
+def pooled(parts: Sequence[ClipScores]) -> ClipScores:
+    """The scores of several folds as those of one test part: each clip is tested in one fold."""
+    if len(parts) == 1:
+        return parts[0]
+    return ClipScores(
+        np.concatenate([part.names for part in parts]),
+        np.concatenate([part.logits for part in parts]),
+        np.concatenate([part.label for part in parts]),
+    )
+
+
+def pooled_interval(counts: Sequence[tuple[int, int, int]]) -> tuple[float, float]:
+    """Wilson's interval of a variant, averaged over its seeds; a seed's folds count as one test part.
+
+    Args:
+        counts: (seed, clips right, clips tested) of every score.
+    """
+    by_seed: dict[int, tuple[int, int]] = {}
+    for seed, correct, total in counts:
+        before = by_seed.get(seed, (0, 0))
+        by_seed[seed] = (before[0] + correct, before[1] + total)
+    intervals = [wilson(correct, total) for correct, total in by_seed.values()]
+    return tuple(sum(interval[end] for interval in intervals) / len(intervals) for end in (0, 1))  # type: ignore[return-value]
+
+
 def score_hash(logits: NDArray[np.float32]) -> str:
     """SHA-256 of logits (n, classes): equal for equal bits."""
     return hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest()

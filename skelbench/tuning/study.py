@@ -19,8 +19,8 @@ from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, TrialState
 from torch import nn
 
-from skelbench import data as clip_data
 from skelbench.errors import SkelbenchError
+from skelbench.eval.inputs import load_clips, load_splits
 from skelbench.eval.machine import make_fabric
 from skelbench.eval.metrics import knn1
 from skelbench.pages import base
@@ -66,12 +66,16 @@ class Study:
             )
         self.variant = rows[0]
         self.fabric = make_fabric(options)
-        clips = clip_data.load(options.data, drop_bad=options.drop_bad)
-        self.clips = clip_data.preprocess(clips, align=options.align)
-        self.split = clip_data.protocol(self.clips, options.protocol)
-        self.fit, self.validation, self.rule = held_out(
-            self.clips, self.split.protocol, self.split.train, options.seed
-        )
+        self.clips = load_clips(options)
+        # Of a cross-validation, the first fold is tuned on.
+        self.split = load_splits(self.clips, options, options.protocol)[0]
+        if len(self.split.validation):
+            self.fit, self.validation = self.split.train, self.split.validation
+            self.rule = f"the validation part that {self.clips.source} brings"
+        else:
+            self.fit, self.validation, self.rule = held_out(
+                self.clips, self.split.protocol, self.split.train, options.seed
+            )
         self.dataset = PackedDataset(self.clips, self.fabric.device)
         self.study = self._open()
 

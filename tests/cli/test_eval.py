@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import skelbench
 import skelbench.data
 from skelbench.eval import Results, run
+from skelbench.runs.folder import RunFolder
 from tests.conftest import command_line, config_of, make_clips
 
 QUICK = ("--epochs", "4", "--probe-epochs", "4", "--batch-size", "16")
@@ -174,3 +176,77 @@ def test_results_are_json_that_others_can_read(folder, tmp_path):
     raw = json.loads((tmp_path / "out" / "results.json").read_text())
     assert raw["info"]["protocol"] == "xview"
     assert {score["variant"] for score in raw["scores"]} == {"majority", "raw-linear"}
+
+
+@pytest.mark.parametrize(("protocol", "folds"), [("loso", 4), ("kfold:2", 2)])
+def test_folds_by_subject_are_shown_with_their_mean(protocol, folds, folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = (
+        protocol,
+        "--data",
+        folder,
+        "--variants",
+        "raw-linear,majority",
+        "--seeds",
+        "0,1",
+        "--probe-epochs",
+        "2",
+    )
+    assert command_line(capsys, "eval", *words, "--threads", "1", "--out", out)[0] == 0
+    results = Results.load(out / "results.json")
+    assert len(results.info.folds) == folds
+    assert len(results.scores) == 2 * 2 * folds
+    assert results.info.n_test == 48
+    pooled = RunFolder(out).load_all_scores(results)["raw-linear"][0]
+    assert sorted(pooled.names) == sorted(make_clips().names)
+    markdown = (out / "report.md").read_text()
+    assert "## Folds" in markdown
+    for fold in results.info.folds:
+        assert f"| {fold} " in markdown
+    page = (out / "report.html").read_text()
+    assert "<h3>Folds</h3>" in page
+    mean = np.mean([score.top1 for score in results.of("raw-linear")])
+    assert f"{100 * mean:.1f}" in markdown
+    again = run(config_of(data=folder, protocol=protocol, variants=("raw-linear", "majority"), seeds=(0, 1),
+                          probe_epochs=2, threads=1, out=out, resume=True))  # fmt: skip
+    assert again.scores == results.scores
+    assert RunFolder(out).weights("raw-linear", 0, results.info.folds[0]).exists()
+
+
+def test_a_failing_row_is_a_result_and_the_others_are_reported(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "lab.py").write_text(
+        "from skelbench.training.log import TrainingError\n"
+        "from skelbench.variants import Variant\n"
+        "def fail(task, variant):\n"
+        "    raise TrainingError('it cannot be trained on these clips')\n"
+        "ROW = Variant('lab-fails', 'It fails', 'supervised', fail)\n"
+    )
+    out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    words = ("--data", folder, "--variants", "lab:ROW,majority", "--out", out)
+    code, printed, _ = command_line(capsys, "eval", *words)
+    assert code == 1
+    assert "FAILED: it cannot be trained on these clips" in printed
+    results = Results.load(out / "results.json")
+    assert [score.variant for score in results.scores] == ["majority"]
+    assert results.failures[0].reason == "it cannot be trained on these clips"
+    for text in ((out / "report.md").read_text(), (out / "report.html").read_text()):
+        assert "Failed: lab-fails, seed 0: it cannot be trained on these clips" in text
+
+
+def test_every_note_of_the_data_reaches_terminal_page_markdown_and_results(tmp_path, capsys):
+    clips = make_clips()
+    joints = clips.joints.copy()
+    joints[clips.offsets[3] + 2, 2] = 0  # one joint that was not found
+    skelbench.data.save(replace(clips, joints=joints), tmp_path / "holey")
+    out = tmp_path / "out"
+    code, printed, _ = command_line(
+        capsys, "eval", "--data", tmp_path / "holey", "--variants", "majority", "--out", out
+    )
+    assert code == 0
+    noted = Results.load(out / "results.json").info.caveats
+    assert any("not found" in note for note in noted)
+    for note in noted:
+        assert " ".join(note.split()) in " ".join(printed.split())
+        assert note in (out / "report.md").read_text()
+    assert "not found" in (out / "report.html").read_text()
