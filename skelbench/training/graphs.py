@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from skelbench.data.clips import Clips, DataError, Skeleton
+from skelbench.data.clips import Clips, DataError
 from skelbench.graph2vec import Graph2Vec, skeleton_graphs
 from skelbench.graph2vec.batches import CHOSEN_LABELLINGS, LabelBatches
 from skelbench.graph2vec.documents import Vocabulary
@@ -21,12 +21,13 @@ from skelbench.graph2vec.poses import poses
 from skelbench.models.recurrent import SequenceClassifier
 from skelbench.models.wl_bag import WLBagGRU
 from skelbench.runs.results import Stage
+from skelbench.training.built import BuiltFrom
 from skelbench.training.log import EpochLog
 from skelbench.training.sequence import Sequences, SequenceSettings, Vectors, train_sequence_classifier
 from skelbench.training.settings import Settings
 from skelbench.training.task import Fitted, Task, count_parameters
+from skelbench.training.trained import Batch, Inputs
 from skelbench.training.variant import Variant
-from skelbench.training.weights import Batch, BuiltFrom, Inputs
 
 # Adam, half cosine; with the floor, chosen on a validation camera (graph2vec/README.md).
 BAG_RATE = 0.003
@@ -138,14 +139,13 @@ def restore_wl_bag(
 ) -> tuple[nn.Sequential, Inputs]:
     """A stored wl-bag row."""
     bodies, windows = built.shape["max_bodies"], Settings(**built.settings).windows
-    skeleton = Skeleton(tuple(built.joint_names), tuple((child, up) for child, up in built.edges), root=0)
 
     def inputs(clips: Clips, device: torch.device) -> Batch:
         batches = LabelBatches(poses(clips, "disjoint", bodies), torch.arange(len(clips)), windows=windows)
         return lambda indices: batches.batch(indices.cpu(), False).to(device)
 
     nodes = LabelBatches.window * bodies * len(built.joint_names)
-    edges = window_topology(skeleton, LabelBatches.window, bodies)
+    edges = window_topology(built.skeleton, LabelBatches.window, bodies)
     model = WLBagGRU(
         edges, nodes, built.shape["classes"], labellings=len(CHOSEN_LABELLINGS), iterations=BAG_ITERATIONS
     )

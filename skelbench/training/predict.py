@@ -10,7 +10,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from skelbench.data.clips import Clips
-from skelbench.training.weights import Encoder
+from skelbench.training.trained import Encoder
 
 
 @dataclass(frozen=True, eq=False)

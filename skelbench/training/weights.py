@@ -5,63 +5,28 @@ The file holds no code, and no name in it is imported: the model's classes are t
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skelbench import data as clip_data
-from skelbench.data.clips import Clips, DataError
+from skelbench.data.clips import Clips
 from skelbench.errors import SkelbenchError
 from skelbench.models.conmlp import InputShape
+from skelbench.training.built import FORMAT, BuiltFrom
 from skelbench.training.dataset import PackedDataset
-from skelbench.training.task import Fitted, Task, in_batches
+from skelbench.training.task import Fitted, Task
 from skelbench.training.tensors import TensorFileError, load_tensors, save_tensors
+from skelbench.training.trained import Batch, Encoder, Inputs
 from skelbench.training.variant import Variant, name_of, resolve
-
-FORMAT = 1
-Batch = Callable[[Tensor], Any]
-"""Clip indices -> the model's input."""
-Inputs = Callable[[Clips, torch.device], Batch]
-ClipSource = Clips | str | os.PathLike[str]
 
 
 class WeightsError(SkelbenchError):
     """Weights that cannot be used; one line that names the file."""
-
-
-@dataclass(frozen=True)
-class BuiltFrom:
-    """What a weights file says of itself."""
-
-    variant: str
-    seed: int
-    encoder: str | None
-    """Name of the encoder's class, to be read; None where the variant has none."""
-    shape: dict[str, int]
-    """Fields of InputShape."""
-    joint_names: list[str]
-    class_names: list[str]
-    align: str
-    """How clips were turned before training."""
-    dataset: str
-    data_sha256: str
-    settings: dict[str, Any]
-    version: str
-    """Of skelbench."""
-    restore: str | None = None
-    """Name of what makes another kind of model again, to be read."""
-    edges: list[list[int]] = field(default_factory=list)
-    """Bones of the skeleton: child, parent."""
-    format: int = FORMAT
 
 
 def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -> None:
@@ -84,67 +49,14 @@ def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -
         version=version("skelbench"),
         restore=name_of(variant.restore),
         edges=[list(edge) for edge in task.clips.skeleton.edges],
+        root=task.clips.skeleton.root,
+        unit=task.clips.unit,
     )
     save_tensors(path, fitted.inference.state_dict() | fitted.tables, asdict(built))
 
 
 Restore = Callable[[Variant, BuiltFrom, dict[str, Tensor]], tuple[nn.Sequential, Inputs]]
 """Encoder and classifier of a weights file, and how clips become their input. KeyError, RuntimeError: no fit."""
-
-
-class Encoder:
-    """A trained encoder and its classifier, ready for clips of the skeleton it was trained on."""
-
-    def __init__(self, model: nn.Sequential, inputs: Inputs, built: BuiltFrom, device: torch.device) -> None:
-        self.model = model.to(device).eval()
-        self.inputs = inputs
-        self.built = built
-        self.device = device
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of `classify`'s columns."""
-        return tuple(self.built.class_names)
-
-    def represent(self, clips: ClipSource) -> NDArray[np.float32]:
-        """Representations float32 (N, width) of N clips, given as read or as a path of any known format.
-
-        Clips are moved to their origin and turned as the training clips were.
-
-        Raises:
-            DataError: another skeleton, a clip longer or with more bodies than the encoder takes, or a file that
-                cannot be read.
-        """
-        return self._run(self.model[0], clips)
-
-    def classify(self, clips: ClipSource) -> NDArray[np.float32]:
-        """Logits float32 (N, classes); the same conditions as `represent`."""
-        return self._run(self.model, clips)
-
-    def _run(self, module: nn.Module, clips: ClipSource) -> NDArray[np.float32]:
-        if not isinstance(clips, Clips):
-            clips = clip_data.load(clips)
-        self._check(clips)
-        clips = clip_data.preprocess(clips, align=self.built.align)
-        batch = self.inputs(clips, self.device)
-        return in_batches(module, batch, torch.arange(len(clips), device=self.device)).numpy()
-
-    def _check(self, clips: Clips) -> None:
-        shape, who = self.built.shape, f"{self.built.variant} of {self.built.dataset}"
-        if clips.joints.shape[1] != shape["joints"]:
-            raise DataError(
-                f"{clips.source}: {clips.joints.shape[1]} joints, but {who} takes {shape['joints']}"
-            )
-        for count, most, what in (
-            (clips.frames, shape["length"], "frames"),
-            (clips.bodies, shape["max_bodies"], "bodies"),
-        ):
-            if (count > most).any():
-                worst = int(count.argmax())
-                raise DataError(
-                    f"{clips.source}: clip {clips.names[worst]} has {count[worst]} {what}, {who} takes at most {most}: "
-                    f"leave out the {what} beyond that"
-                )
 
 
 def load(path: Path, variant: Variant, device: str = "cpu") -> Encoder:
