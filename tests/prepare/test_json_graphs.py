@@ -81,7 +81,7 @@ def test_the_command_writes_them(tmp_path):
     from skelbench.data.synthetic.raw import write_raw_folder
 
     write_raw_folder(tmp_path / "raw", clips=36, seed=3, mean_frames=20)
-    command = [sys.executable, "-m", "skelbench.prepare", tmp_path / "raw", tmp_path / "out"]
+    command = [sys.executable, "-m", "skelbench", "prepare", tmp_path / "raw", tmp_path / "out"]
     options = ["--json-graphs", tmp_path / "graphs", "--json-windows", 2]
     done = subprocess.run([*map(str, command + options)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

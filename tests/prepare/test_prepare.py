@@ -125,6 +125,28 @@ def test_missing_lists_and_doubles(tmp_path):
     assert len(outcome.lost) == 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NTU_RGBD120_samples_with_missing_skeletons.txt",
+        "samples_with_missing_skeletons.txt",
+        "ntu_rgb120_missings.txt",
+        "Missing.txt",
+    ],
+)
+def test_lists_of_missing_skeletons_under_any_name(tmp_path, name):
+    write_raw_folder(tmp_path / "raw", clips=36, seed=2, mean_frames=20)
+    listed = min(path.stem for path in (tmp_path / "raw").glob("*.skeleton"))
+    (tmp_path / "raw" / name).write_text(f"535 samples have missing skeleton data.\n\n{listed}\n")
+    outcome = prepare(tmp_path / "raw", tmp_path / "out")
+    assert [record.name for record in outcome.clips.dropped] == [listed]
+    assert [path.name for path in outcome.lists] == [name]
+    (tmp_path / "raw" / name).write_text("values that are missing: none\n")
+    outcome = prepare(tmp_path / "raw", tmp_path / "out")
+    assert not outcome.clips.dropped
+    assert any(f"{name} names no clip" in line for line in check(tmp_path / "out"))
+
+
 @pytest.fixture
 def killed(raw, tmp_path, monkeypatch):
     """The work folder of a run of parts of ten files that was killed at the 36th."""
@@ -290,11 +312,16 @@ def test_the_command(tmp_path):
     raw, out = tmp_path / "raw", tmp_path / "out"
     assert "36 synthetic .skeleton files" in run("skelbench.data.synthetic", raw, "--clips", 36).stdout
     (raw / "S001C001P001R001A001.skeleton").write_text("7\n")
-    done = run("skelbench.prepare", raw, out)
+    done = run(
+        "skelbench", "prepare", raw, out, "--export", "ctrgcn", "pyskl", "--export-to", tmp_path / "public"
+    )
     assert done.returncode == 1
     assert "SYNTHETIC DATA" in done.stdout
     assert "1 clips were lost" in done.stderr
-    assert run("skelbench.prepare", "--check", out).returncode == 0
-    failed = run("skelbench.prepare", tmp_path / "nothing", out)
+    assert run("skelbench", "prepare", "--check", out).returncode == 0
+    exported = list((tmp_path / "public").iterdir())
+    assert len(exported) > 1
+    assert all(load(path).synthetic for path in exported)
+    failed = run("skelbench", "prepare", tmp_path / "nothing", out)
     assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
-    assert "torch" not in run("skelbench.prepare", "--help").stderr
+    assert "torch" not in run("skelbench", "prepare", "--help").stderr
