@@ -6,7 +6,7 @@
 
 namespace skelbench::SKELBENCH_ISA::contrastive_cpu {
 
-// |z_i|^2 of every row. They bound the similarities. One is not finite where its row is not.
+// |z_i|^2 of every row. They bound the similarities, and show rows that are not finite.
 template <class V>
 void squared_norms(const typename V::scalar_type* rows, int64_t n, int64_t d, typename V::scalar_type* out) {
     parallel_for(n, 2048, [&](int64_t begin, int64_t end) {
