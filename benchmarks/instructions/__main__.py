@@ -25,8 +25,9 @@ KERNELS = (
     "contrastive_forward", "contrastive_backward", "ragged_project", "ragged_outer", "augment_views", "wl_subtrees",
 )  # fmt: skip
 TOLERANCE = 0.02
-# As CMakeLists.txt compiles csrc/isa/avx2.cpp; -g only names the function that is counted.
-FLAGS = ["-std=c++20", "-O3", "-g", "-mavx2", "-mfma", "-mbmi2", "-I", str(CSRC)]
+LEVEL = "avx2"
+# As CMakeLists.txt compiles csrc/<op>/cpu.cpp. -g only names the function that is counted.
+FLAGS = ["-std=c++20", "-O3", "-g", f"-DSKELBENCH_ISA={LEVEL}", "-I", str(CSRC)]
 
 
 def compiler() -> str:
@@ -37,15 +38,22 @@ def compiler() -> str:
     return found
 
 
+def level_flags() -> list[str]:
+    """Compiler flags of LEVEL: its own and those of the plainer levels."""
+    flags = []
+    for level in json.loads((CSRC / "isa" / "levels.json").read_text()):
+        flags += level["flags"].split()
+        if level["name"] == LEVEL:
+            return flags
+    raise ValueError(f"csrc/isa/levels.json has no level {LEVEL}")
+
+
 def count(folder: Path) -> dict[str, int]:
     """Instructions of each kernel."""
     program = folder / "driver"
-    sources = [
-        HERE / "driver.cpp",
-        CSRC / "isa" / "avx2.cpp",
-        CSRC / "isa" / "scalar.cpp",
-    ]  # scalar.cpp has the f64 table
-    subprocess.run([compiler(), *FLAGS, *map(str, sources), "-o", str(program)], check=True)
+    sources = [HERE / "driver.cpp", *sorted(CSRC.glob("*/cpu.cpp"))]
+    command = [compiler(), *FLAGS, *level_flags(), *map(str, sources), "-o", str(program)]
+    subprocess.run(command, check=True)
     counts = {}
     for kernel in KERNELS:
         out = folder / kernel

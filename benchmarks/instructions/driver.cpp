@@ -1,13 +1,15 @@
-// Each AVX2 kernel once on one thread, without torch, for callgrind: `python -m benchmarks.instructions`.
+// Runs one AVX2 kernel on one thread, without torch, for callgrind: `python -m benchmarks.instructions`.
 // argv[1] names the kernel. Only what measured() calls is counted.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <vector>
 
-#include "isa/kernels.h"
+#include "augment/kernels.h"
+#include "contrastive/kernels.h"
 #include "isa/parallel.h"
 #include "ragged/plan.h"
+#include "wl/kernels.h"
 
 namespace skelbench {
 
@@ -25,7 +27,7 @@ namespace {
 
 using namespace skelbench;
 
-// Numbers in [-1, 1) that are the same everywhere.
+// Numbers in [-1, 1), the same on every machine.
 class Numbers {
 public:
     uint64_t word() { return state_ = state_ * 6364136223846793005ull + 1442695040888963407ull; }
@@ -40,7 +42,7 @@ private:
     uint64_t state_ = 42;
 };
 
-// The function that callgrind is told to count.
+// The function whose instructions callgrind counts.
 template <class F>
 __attribute__((noinline)) void measured(const F& f) {
     f();
@@ -71,7 +73,7 @@ void run_contrastive(bool backward) {
     std::vector<float> shift(n + contrastive::kPad, static_cast<float>(p.shift));
     std::vector<float> weight(n + contrastive::kPad, 1e-3f), share(n + contrastive::kPad, 1e-3f), grad(n * d);
     std::vector<double> sum(n + contrastive::kPad), positive(n + contrastive::kPad);
-    const auto& kernels = avx2_kernels.contrastive.f32;
+    const contrastive::Entry<float>& kernels = *contrastive::Kernels::avx2.f32;
     measured([&] {
         if (backward)
             kernels.backward(p,
@@ -105,7 +107,7 @@ void run_ragged(bool gradient) {
     const Clips clips;
     const ragged::OwnedPlan plan({clips.offsets.data(), clips.frames.data(), clips.bodies.data(),
                                   clips.start.data(), Clips::count, Clips::length, 2, Clips::columns});
-    const auto& kernels = avx2_kernels.ragged;
+    const ragged::Kernels& kernels = ragged::Kernels::avx2;
     const int64_t features = plan.get().features();
     std::vector<float> weight(features * Clips::units, 0.01f), out(Clips::count * Clips::units, 0.01f);
     measured([&] {
@@ -113,8 +115,8 @@ void run_ragged(bool gradient) {
             kernels.outer(plan.get(), clips.joints.data(), out.data(), Clips::count,
                           {weight.data(), Clips::units, 1, features});
         else
-            kernels.project(plan.get(), clips.joints.data(), {weight.data(), Clips::units, 1, features},
-                            out.data());
+            kernels.project->run(plan.get(), clips.joints.data(), {weight.data(), Clips::units, 1, features},
+                                 out.data());
     });
 }
 
@@ -131,10 +133,10 @@ void run_augment() {
     const std::vector<float> shear = numbers.units(Clips::count * 9);
     std::vector<float> views(2 * clips.rows() * Clips::columns);
     measured([&] {
-        avx2_kernels.augment.views({clips.joints.data(), Clips::columns, clips.offsets.data(),
-                                    clips.frames.data(), clips.bodies.data(), index.data(), Clips::count,
-                                    shear.data(), reinterpret_cast<const bool*>(reverse.data()), begin.data(),
-                                    views.data()});
+        augment::Kernels::avx2.views({clips.joints.data(), Clips::columns, clips.offsets.data(),
+                                      clips.frames.data(), clips.bodies.data(), index.data(), Clips::count,
+                                      shear.data(), reinterpret_cast<const bool*>(reverse.data()),
+                                      begin.data(), views.data()});
     });
 }
 
@@ -152,8 +154,8 @@ void run_wl() {
         indptr.push_back(static_cast<int64_t>(indices.size()));
     }
     measured([&] {
-        avx2_kernels.wl.subtrees({labels.data(), indptr.data(), indices.data(), graphs, nodes, iterations,
-                                  ~uint64_t{0}, tokens.data()});
+        wl::Kernels::avx2.subtrees({labels.data(), indptr.data(), indices.data(), graphs, nodes, iterations,
+                                    ~uint64_t{0}, tokens.data()});
     });
 }
 

@@ -1,4 +1,5 @@
-// Both views on CUDA: one block lays the clips out, then every point is read once and written twice.
+// Both views on CUDA. One thread block computes the places of the clips. Then every point is read once and
+// written twice.
 #include "augment/cuda.h"
 
 #include "cuda/scan.cuh"
@@ -7,10 +8,11 @@ namespace skelbench::augment {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kParts = 4;  // blocks that share a clip
+// Thread blocks that share a clip.
+constexpr int kParts = 4;
 
 __global__ void describe(Batch batch, int64_t clips, int64_t rows, int64_t length, int64_t max_bodies,
-                         Views views, int64_t* begin, Scanned* found) {
+                         ViewClips views, int64_t* begin, Scanned* found) {
     const auto size = [&](int64_t b) -> int64_t {
         const int64_t clip = batch.index[b];
         if (clip < 0 || clip >= clips) return -1;
@@ -36,13 +38,13 @@ __global__ void describe(Batch batch, int64_t clips, int64_t rows, int64_t lengt
     if (threadIdx.x == 0) begin[batch.count] = total;
 }
 
-// A block's clip is blockIdx.x; a thread takes whole points.
+// The clip of a thread block is blockIdx.x. A thread takes whole points.
 __global__ void write_views(Batch batch, int64_t rows) {
     const int64_t b = blockIdx.x, clip = batch.index[b], frames = batch.frames[clip];
     const int64_t frame = batch.bodies[clip] * batch.columns / 3, points = frames * frame;
     const float* from = batch.joints + batch.offsets[clip] * batch.columns;
     float* sheared = batch.views + batch.begin[b] * batch.columns;
-    float* turned = sheared + rows * batch.columns;
+    float* reversed = sheared + rows * batch.columns;
     const bool reverse = batch.reverse[b];
     float s[9];
     for (int i = 0; i < 9; ++i) s[i] = batch.shear[9 * b + i];
@@ -51,7 +53,7 @@ __global__ void write_views(Batch batch, int64_t rows) {
         const int64_t t = p / frame, q = reverse ? (frames - 1 - t) * frame + p % frame : p;
         for (int c = 0; c < 3; ++c) {
             sheared[3 * p + c] = x[0] * s[c] + x[1] * s[3 + c] + x[2] * s[6 + c];
-            turned[3 * q + c] = x[c];
+            reversed[3 * q + c] = x[c];
         }
     }
 }
@@ -59,7 +61,8 @@ __global__ void write_views(Batch batch, int64_t rows) {
 }  // namespace
 
 int describe_cuda(const Batch& batch, int64_t clips, int64_t rows, int64_t length, int64_t max_bodies,
-                  const Views& views, int64_t* begin, void* scratch, Scanned* found, cudaStream_t stream) {
+                  const ViewClips& views, int64_t* begin, void* scratch, Scanned* found,
+                  cudaStream_t stream) {
     const auto on_device = static_cast<Scanned*>(scratch);
     describe<<<1, kScanThreads, 0, stream>>>(batch, clips, rows, length, max_bodies, views, begin, on_device);
     const cudaError_t error = cudaGetLastError();

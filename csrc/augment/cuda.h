@@ -10,14 +10,14 @@
 namespace skelbench::augment {
 
 // The 2 * count clips of both views.
-struct Views {
+struct ViewClips {
     int64_t *offsets, *frames, *bodies, *start;
 };
 
-// Writes `views` and `begin` (count + 1,), the first row of each clip in a view; `scratch` holds one Scanned.
-// Waits, and leaves in `found` the rows of one view and the first place of the batch that does not fit.
+// Writes `views` and `begin` (count + 1,), the first row of each clip in a view. `scratch` has room for one
+// Scanned. Waits. `found` gets the rows of one view, and the first place of the batch that does not fit.
 int describe_cuda(const Batch& batch, int64_t clips, int64_t rows, int64_t length, int64_t max_bodies,
-                  const Views& views, int64_t* begin, void* scratch, Scanned* found, cudaStream_t stream);
+                  const ViewClips& views, int64_t* begin, void* scratch, Scanned* found, cudaStream_t stream);
 
 // Writes batch.views, which has 2 * rows rows. Does not wait.
 int views_cuda(const Batch& batch, int64_t rows, cudaStream_t stream);

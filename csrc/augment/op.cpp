@@ -1,20 +1,17 @@
-// The augment op on the CPU: schema, checks, and where each clip of the views lies.
+// The augment op on the CPU: schema, checks, and the place of each clip in the views.
 #include <torch/csrc/stable/library.h>
 
-#include <tuple>
 #include <vector>
 
 #include "augment/checks.h"
-#include "isa/kernels.h"
-#include "isa/pages.h"
+#include "host/pages.h"
+#include "isa/dispatch.h"
 
 namespace skelbench::augment {
 namespace {
 
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> augment(Tensor joints, Tensor offsets, Tensor frames,
-                                                           Tensor bodies, Tensor index, Tensor shear,
-                                                           Tensor reverse, int64_t length,
-                                                           int64_t max_bodies) {
+Views augment(Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, Tensor index, Tensor shear,
+              Tensor reverse, int64_t length, int64_t max_bodies) {
     const Call call(joints, offsets, frames, bodies, index, shear, reverse);
     Batch batch = call.described();
     const int64_t rows = call.joints.size(0);
@@ -46,7 +43,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> augment(Tensor joints, Tensor
     advise_large_pages(views.mutable_data_ptr<float>(), views.numel() * sizeof(float));
     batch.begin = begin.data();
     batch.views = views.mutable_data_ptr<float>();
-    kernels().augment.views(batch);
+    dispatch<&Kernels::views>()(batch);
     return {views, offset, t, m, start};
 }
 

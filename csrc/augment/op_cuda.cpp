@@ -1,8 +1,6 @@
-// The augment op on CUDA: checks and memory; cuda.cu computes. It waits once, for the size of its result.
+// The augment op on CUDA: checks and memory. cuda.cu computes. The op waits once, for the size of its result.
 #include <torch/csrc/stable/accelerator.h>
 #include <torch/csrc/stable/library.h>
-
-#include <tuple>
 
 #include "augment/checks.h"
 #include "augment/cuda.h"
@@ -11,15 +9,11 @@
 namespace skelbench::augment {
 namespace {
 
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> augment(Tensor joints, Tensor offsets, Tensor frames,
-                                                           Tensor bodies, Tensor index, Tensor shear,
-                                                           Tensor reverse, int64_t length,
-                                                           int64_t max_bodies) {
+Views augment(Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, Tensor index, Tensor shear,
+              Tensor reverse, int64_t length, int64_t max_bodies) {
+    check_one_device("augment", joints, {&offsets, &frames, &bodies, &index, &shear, &reverse});
     const int32_t device = joints.get_device_index();
     const torch::stable::accelerator::DeviceGuard guard(device);
-    for (const Tensor* x : {&offsets, &frames, &bodies, &index, &shear, &reverse})
-        STD_TORCH_CHECK(x->is_cuda() && x->get_device_index() == device,
-                        "augment: every tensor must be on the device of joints");
     const Call call(joints, offsets, frames, bodies, index, shear, reverse);
     const cudaStream_t stream = current_stream(device);
     Tensor first = call.per_view(), t = call.per_view(), m = call.per_view(), start = call.per_view(),

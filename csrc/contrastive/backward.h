@@ -1,13 +1,13 @@
-// Backward: a tile's similarities become the gradient weights of its pairs, which two products carry to the
-// rows.
+// The backward pass: the similarities of a tile become the gradient weights of its pairs, dL/ds. Two matrix
+// products turn them into the gradients of the rows.
 #pragma once
 #include "contrastive/tile.h"
 
-namespace skelbench::SKELBENCH_ISA {
+namespace skelbench::SKELBENCH_ISA::contrastive_cpu {
 
-using contrastive::Backward;
+using skelbench::contrastive::Backward;
 
-// s_ij -> dL/ds_ij summed over both anchors of the pair, where no two rows share a class.
+// A plain tile: s_ij -> dL/ds_ij, summed over both anchors of the pair.
 template <class V, bool Mirrored>
 void weigh_plain(const Tile<V>& t, const Terms<V>& terms, const Backward<typename V::scalar_type>& in) {
     constexpr int W = V::width, N = V::cols;
@@ -27,8 +27,8 @@ void weigh_plain(const Tile<V>& t, const Terms<V>& terms, const Backward<typenam
     }
 }
 
-// The same where classes meet. The positives' share is taken off here, before anything is rounded or summed:
-// on well-separated classes it nearly cancels the softmax weight, and what is left is the gradient.
+// Any other tile. The positives' share is subtracted here, before anything is rounded or summed. On
+// well-separated classes it nearly cancels the softmax weight, and the difference is the gradient.
 template <class V, class P>
 void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& b,
                   const Backward<typename V::scalar_type>& in) {
@@ -40,7 +40,7 @@ void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& 
         const int64_t column = both ? t.j + c : 0;
         const V other_shift = V::load(in.shift + column),
                 other_weight = both ? V::load(in.weight + column) : zero,
-                other_positive = both ? V::load(in.positive + column) : zero;
+                other_share = both ? V::load(in.share + column) : zero;
         for (int64_t r = 0; r < t.m; ++r) {
             const int64_t i = t.i + r;
             const Masks<V> mask(b.rows.cls + t.j, c, a.rows.cls[i], t.p.self[i] - static_cast<int32_t>(t.j));
@@ -57,13 +57,13 @@ void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& 
             V w = t.p.shared_shift ? term(shift, weight + other_weight)
                   : both           ? term(shift, weight) + term(other_shift, other_weight)
                                    : term(shift, weight);
-            w = w - select(mask.same, V::set(in.positive[i]) + other_positive, zero);
+            w = w - select(mask.same, V::set(in.share[i]) + other_share, zero);
             select(mask.valid, w, zero).store(at);
         }
     }
 }
 
-// Sums gradients in class order, one padded row per row; scatter puts them back in the caller's order.
+// Sums gradients in class order, in padded rows. `scatter` writes them in the caller's order.
 template <class P>
 class Gradient {
     using T = typename P::vector::scalar_type;
@@ -100,7 +100,7 @@ void backward(const Problem<T>& p, const Backward<T>& in) {
     const Gradient<P> grad_a(a, in.grad_anchors), grad_own_b(b, p.square ? nullptr : in.grad_contrasts);
     const Gradient<P>& grad_b = p.square ? grad_a : grad_own_b;
 
-    walk_tiles(p, a, b, [&](int64_t ti, int64_t tj) {
+    for_each_tile_pair(p, a, b, [&](int64_t ti, int64_t tj) {
         alignas(64) T s[kTile * kTile];
         const Tile<V> t = similarities(p, a, b, ti, tj, s);
         if (t.plain && p.k2 == 0) return;
@@ -109,11 +109,11 @@ void backward(const Problem<T>& p, const Backward<T>& in) {
         } else {
             weigh_masked(t, terms, a, b, in);
         }
-        a.carry(ti, b, tj, s, grad_a.wanted() ? grad_a.row(t.i) : nullptr,
-                grad_b.wanted() && !t.diagonal ? grad_b.row(t.j) : nullptr);
+        a.add_gradients(ti, b, tj, s, grad_a.wanted() ? grad_a.row(t.i) : nullptr,
+                        grad_b.wanted() && !t.diagonal ? grad_b.row(t.j) : nullptr);
     });
     grad_a.scatter();
     grad_own_b.scatter();
 }
 
-}  // namespace skelbench::SKELBENCH_ISA
+}  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu

@@ -1,18 +1,14 @@
-// What every device checks of a call of the contrastive op; the Python face checks the same with names and
-// shapes.
+// The checks of a call of the contrastive op, on either device. The Python side checks the same, and names
+// the shapes.
 #pragma once
-#include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
-#include <torch/headeronly/util/Exception.h>
-
 #include <cmath>
 #include <limits>
 #include <optional>
 
+#include "host/tensors.h"
+
 namespace skelbench::contrastive {
 
-using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
 using MaybeTensor = std::optional<Tensor>;
 
 inline void check(const Tensor& z, const Tensor& labels, const MaybeTensor& c, const MaybeTensor& c_labels,

@@ -1,25 +1,22 @@
-// The contrastive op on CUDA. One thread block takes a 64 x 64 tile of similarities, in shared memory,
-// through the same steps as the CPU's tiles; rows stay in the caller's order, so every tile compares labels.
-// No launch waits for the device, so all can be captured in a graph: what depends on values (is one shift for
-// all rows safe?) is decided on the device.
-#include <type_traits>
-
+// The contrastive op on CUDA. A thread block computes 64 x 64 tiles of similarities in shared memory, in the
+// same steps as the CPU. The rows stay in the caller's order, so every tile compares labels. No launch waits
+// for the device, so all launches can be captured in a graph. What depends on values (is a shared shift
+// safe?) is decided on the device.
 #include "contrastive/cuda.h"
-#include "contrastive/tile_mma.cuh"
-#include "contrastive/walk.h"
+#include "contrastive/shift.h"
+#include "contrastive/tile.cuh"
+#include "contrastive/tile_pairs.h"
 
 namespace skelbench::contrastive {
 namespace {
-
-constexpr double kLog2e = 1.4426950408889634, kLn2 = 0.6931471805599453;
-constexpr float kNone = -1e30f;  // below every exponent
 
 // Scratch memory, one entry per row of the anchors.
 struct Scratch {
     double *sum, *positive, *weight, *share;
     int64_t* count;
     float* shift;
-    unsigned* squared_norms;  // largest |row|^2 of anchors and contrasts, as bits
+    // The largest |row|^2 of anchors and of contrasts, as bits.
+    unsigned* squared_norms;
 
     __host__ __device__ Scratch(void* memory, int64_t n)
         : sum(static_cast<double*>(memory)),
@@ -32,50 +29,19 @@ struct Scratch {
     static int64_t bytes(int64_t n) { return n * (5 * 8 + 4) + 2 * 4; }
 };
 
-// One side of a tile in the backward pass: its rows' weights, or none.
+// One side of a tile in the backward pass: the weights of its rows, or none.
 struct Side {
     const double *weight, *share;
 };
 
-__device__ float exponential(float x) {
-    return exp2f(x);
-}
-__device__ double exponential(double x) {
-    return exp2(x);
-}
-
-template <class T>
-__device__ T as(float x) {
-    return static_cast<T>(x);
-}
-template <>
-__device__ __nv_bfloat16 as<__nv_bfloat16>(float x) {
-    return __float2bfloat16(x);
-}
-template <class T>
-__device__ T as(double x) {
-    return static_cast<T>(x);
-}
-__device__ float number(__nv_bfloat16 x) {
-    return __bfloat162float(x);
-}
-__device__ float number(float x) {
-    return x;
-}
-__device__ double number(double x) {
-    return x;
-}
-
-// The largest exponent any row can have, in powers of two, if subtracting it from all rows is safe; else
-// kNone.
+// The shift that all anchors subtract, or kNone where it is not safe.
 __device__ float shared_shift(const CudaProblem& p, const unsigned* squared_norms) {
     const float a = __uint_as_float(squared_norms[0]), b = __uint_as_float(squared_norms[p.square ? 0 : 1]);
-    const double norm = sqrt(double(a)) * sqrt(double(b)), bound = norm / p.temperature;
-    const bool safe = bound <= 1.01 / 0.03 && (p.k1 == 0 || norm + log(p.k1) - bound < 80);
-    return safe ? float(bound * kLog2e) : kNone;
+    const SharedShift shift(sqrt(double(a)) * sqrt(double(b)), p.temperature, p.k1);
+    return shift.safe ? float(shift.value) : kNone;
 }
 
-// Largest of floats of either sign, by the order of their bits.
+// The maximum of floats of either sign, by the order of their bits.
 __device__ void atomic_max(float* at, float x) {
     if (x >= 0) {
         atomicMax(reinterpret_cast<int*>(at), __float_as_int(x));
@@ -84,66 +50,8 @@ __device__ void atomic_max(float* at, float x) {
     }
 }
 
-// A tile's shared memory and the pairs in it.
-template <class Mma>
-struct Tile {
-    using In = typename Mma::Operand;
-    using Sum = typename Mma::Sum;
-    In *x, *y, *w;
-    Sum* s;
-    int64_t *label_a, *label_b;
-    static constexpr int kBytes = 3 * kCudaTile * kLdIn * sizeof(In) + kCudaTile * kLdOut * sizeof(Sum) +
-                                  2 * kCudaTile * sizeof(int64_t);
-
-    __device__ explicit Tile(unsigned char* memory)
-        : x(reinterpret_cast<In*>(memory)),
-          y(x + kCudaTile * kLdIn),
-          w(y + kCudaTile * kLdIn),
-          s(reinterpret_cast<Sum*>(w + kCudaTile * kLdIn)),
-          label_a(reinterpret_cast<int64_t*>(s + kCudaTile * kLdOut)),
-          label_b(label_a + kCudaTile) {}
-
-    // Columns [c, c + 64) of 64 rows; zero outside.
-    static __device__ void load(In* to, const void* from, int64_t row, int64_t rows, int64_t c, int64_t d) {
-        for (int e = threadIdx.x; e < kCudaTile * kCudaTile; e += kThreads) {
-            const int64_t r = row + e / kCudaTile, k = c + e % kCudaTile;
-            to[e / kCudaTile * kLdIn + e % kCudaTile] =
-                r < rows && k < d ? static_cast<const In*>(from)[r * d + k] : as<In>(0.0f);
-        }
-    }
-
-    // s = anchors [i, i + 64) times contrasts [j, j + 64), and their labels.
-    __device__ void similarities(const CudaProblem& p, int64_t i, int64_t j) {
-        for (int64_t c = 0; c < p.d; c += kCudaTile) {
-            __syncthreads();
-            load(x, p.anchors, i, p.n, c, p.d);
-            load(y, p.contrasts, j, p.m, c, p.d);
-            __syncthreads();
-            Mma::template multiply<false, true>(x, y, s, c > 0);
-        }
-        if (threadIdx.x < kCudaTile) {
-            label_a[threadIdx.x] = i + threadIdx.x < p.n ? p.labels[i + threadIdx.x] : 0;
-            label_b[threadIdx.x] = j + threadIdx.x < p.m ? p.contrast_labels[j + threadIdx.x] : 0;
-        }
-        __syncthreads();
-    }
-};
-
-// A pair of rows: is it a contrast at all, is it a positive, and the exponents of its terms in powers of two.
-template <class Sum>
-struct Pair {
-    bool valid, same;
-    Sum x, y;
-    __device__ Pair(const CudaProblem& p, int64_t i, int64_t j, int64_t label_a, int64_t label_b, Sum s)
-        : valid(i < p.n && j < p.m && !(p.has_self && j == i + p.self_offset)),
-          same(valid && label_a == label_b),
-          x(s * Sum(kLog2e / p.temperature) + (same       ? Sum(0)
-                                               : p.k2 > 0 ? Sum(log2(p.k2))
-                                                          : Sum(kNone))),
-          y(same && p.k1 > 0 ? Sum(log2(p.k1)) - s * Sum(kLog2e) : Sum(kNone)) {}
-};
-
-// Forward over one tile. Four neighbouring threads share a line: an anchor's row, or, mirrored, its column.
+// The forward pass over one tile. Four neighbouring threads share a line: the row of an anchor, or its column
+// in a mirrored tile.
 template <class Mma, bool Largest>
 __device__ void reduce_lines(const CudaProblem& p, const Tile<Mma>& t, const Scratch& out, int64_t i,
                              int64_t j, bool columns) {
@@ -157,7 +65,7 @@ __device__ void reduce_lines(const CudaProblem& p, const Tile<Mma>& t, const Scr
     for (int q = part; q < kCudaTile; q += 4) {
         const int r = columns ? q : line, c = columns ? line : q;
         const Sum s = t.s[r * kLdOut + c];
-        const Pair<Sum> pair(p, i + r, j + c, t.label_a[r], t.label_b[c], s);
+        const PairTerms<Sum> pair(p, i + r, j + c, t.label_a[r], t.label_b[c], s);
         if (!pair.valid) continue;
         if (Largest) {
             largest = max(largest, max(pair.x, pair.y));
@@ -186,20 +94,20 @@ __device__ void reduce_lines(const CudaProblem& p, const Tile<Mma>& t, const Scr
 }
 
 template <class Mma, bool Largest>
-__global__ void __launch_bounds__(kThreads) forward_tiles(CudaProblem p, Scratch out, GridWalk walk) {
+__global__ void __launch_bounds__(kThreads) forward_tiles(CudaProblem p, Scratch out, Grid grid) {
     extern __shared__ __align__(128) unsigned char memory[];
     if (Largest && shared_shift(p, out.squared_norms) != kNone) return;
     Tile<Mma> t(memory);
-    const GridWalk::Work work = walk.work(blockIdx.x);
+    const Grid::Work work = grid.work(blockIdx.x);
     for (int64_t b = work.b; b < work.b_end; ++b) {
         const int64_t i = work.a * kCudaTile, j = b * kCudaTile;
         t.similarities(p, i, j);
         reduce_lines<Mma, Largest>(p, t, out, i, j, false);
-        if (walk.mirrored(work.a, b)) reduce_lines<Mma, Largest>(p, t, out, i, j, true);
+        if (grid.mirrored(work.a, b)) reduce_lines<Mma, Largest>(p, t, out, i, j, true);
     }
 }
 
-// A warp per row; atomicMax on bits orders non-negative floats, and NaN above them.
+// A warp per row. atomicMax on the bits orders non-negative floats, with NaN above them.
 template <class In>
 __global__ void largest_norm(const In* rows, int64_t n, int64_t d, unsigned* out) {
     const int64_t row = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / 32;
@@ -222,36 +130,34 @@ template <class Sum>
 __global__ void finish_rows(CudaProblem p, Scratch in, Sum* loss, double* lse, int64_t* positives) {
     const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (i >= p.n) return;
-    const int64_t count = in.count[i];
-    const double log_sum = double(in.shift[i]) * kLn2 + log(in.sum[i]);
-    positives[i] = count;
-    lse[i] = count ? log_sum : 0.0;
-    loss[i] = count ? Sum(log_sum - in.positive[i] / (p.temperature * double(count))) : Sum(0);
+    const AnchorLoss anchor(in.shift[i], in.sum[i], in.positive[i], in.count[i], p.temperature);
+    positives[i] = in.count[i];
+    lse[i] = anchor.lse;
+    loss[i] = Sum(anchor.loss);
 }
 
-// Per anchor: weight = g / tau * 2^shift / D, with the shift rounded to float; share = g / (tau |P|).
+// The shift of every anchor, rounded to float, and its weight and share (shift.h).
 template <class Sum>
 __global__ void weigh_rows(CudaProblem p, const Sum* grad, const double* lse, const int64_t* positives,
                            Scratch out) {
     const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (i >= p.n) return;
-    const int64_t count = positives[i];
-    const double g = double(grad[i]) / p.temperature, log2_sum = lse[i] * kLog2e;
-    out.shift[i] = count ? float(log2_sum) : 1e30f;  // no exponent reaches it: an anchor without a positive
-    out.weight[i] = count ? g * exp2(double(out.shift[i]) - log2_sum) : 0.0;
-    out.share[i] = count ? g / double(count) : 0.0;
+    const AnchorGradient anchor(grad[i], lse[i], positives[i], p.temperature);
+    out.shift[i] = float(anchor.own_shift());
+    out.weight[i] = anchor.weight(out.shift[i]);
+    out.share[i] = anchor.share();
 }
 
 // dL/ds_ij of the anchor on one side of a pair.
 template <class Sum>
-__device__ Sum pair_weight(const CudaProblem& p, const Pair<Sum>& pair, float shift, double weight,
+__device__ Sum pair_weight(const CudaProblem& p, const PairTerms<Sum>& pair, float shift, double weight,
                            double share) {
     Sum e = exponential(pair.x - Sum(shift));
     if (pair.same && p.k1 > 0) e -= Sum(p.temperature) * exponential(pair.y - Sum(shift));
     return e * Sum(weight) - (pair.same ? Sum(share) : Sum(0));
 }
 
-// g (rows x 64 columns of the gradient, in shared memory) is added to `to`.
+// Adds g, rows x 64 columns of the gradient in shared memory, to `to`.
 template <class Sum>
 __device__ void add_gradient(const Sum* g, Sum* to, int64_t row, int64_t rows, int64_t c, int64_t d) {
     for (int e = threadIdx.x; e < kCudaTile * kCudaTile; e += kThreads) {
@@ -260,28 +166,29 @@ __device__ void add_gradient(const Sum* g, Sum* to, int64_t row, int64_t rows, i
     }
 }
 
-// Rows of `p.anchors` own the thread blocks. `a` and `b` weigh the anchors' and the contrasts' own losses.
+// A thread block belongs to rows of p.anchors. `a` and `b` are the weights of the losses of anchors and
+// contrasts.
 template <class Mma>
 __global__ void __launch_bounds__(kThreads)
-    backward_tiles(CudaProblem p, Side a, Side b, const float* shift_a, const float* shift_b, GridWalk walk,
+    backward_tiles(CudaProblem p, Side a, Side b, const float* shift_a, const float* shift_b, Grid grid,
                    typename Mma::Sum* grad_a, typename Mma::Sum* grad_b) {
     using Sum = typename Mma::Sum;
     extern __shared__ __align__(128) unsigned char memory[];
     Tile<Mma> t(memory);
-    const GridWalk::Work work = walk.work(blockIdx.x);
+    const Grid::Work work = grid.work(blockIdx.x);
     for (int64_t tile = work.b; tile < work.b_end; ++tile) {
         const int64_t i0 = work.a * kCudaTile, j0 = tile * kCudaTile;
         t.similarities(p, i0, j0);
         for (int e = threadIdx.x; e < kCudaTile * kCudaTile; e += kThreads) {
             const int r = e / kCudaTile, c = e % kCudaTile;
             const int64_t i = i0 + r, j = j0 + c;
-            const Pair<Sum> pair(p, i, j, t.label_a[r], t.label_b[c], t.s[r * kLdOut + c]);
+            const PairTerms<Sum> pair(p, i, j, t.label_a[r], t.label_b[c], t.s[r * kLdOut + c]);
             Sum w = 0;
             if (pair.valid && a.weight) w += pair_weight(p, pair, shift_a[i], a.weight[i], a.share[i]);
             if (pair.valid && b.weight) w += pair_weight(p, pair, shift_b[j], b.weight[j], b.share[j]);
             t.w[r * kLdIn + c] = as<typename Mma::Operand>(w);
         }
-        const bool both = grad_b && (!p.square || walk.mirrored(work.a, tile));
+        const bool both = grad_b && (!p.square || grid.mirrored(work.a, tile));
         for (int64_t c = 0; c < p.d; c += kCudaTile) {
             __syncthreads();
             t.load(t.x, p.anchors, i0, p.n, c, p.d);
@@ -320,7 +227,7 @@ int forward_with(const CudaProblem& p, void* memory, void* loss, double* lse, in
     using In = typename Mma::Operand;
     using Sum = typename Mma::Sum;
     const Scratch scratch(memory, p.n);
-    const GridWalk walk{tiles(p.n), tiles(p.m), p.square, p.deterministic};
+    const Grid grid{tiles(p.n), tiles(p.m), p.square, p.deterministic};
     constexpr int bytes = Tile<Mma>::kBytes;
     cudaError_t error = cudaMemsetAsync(memory, 0, Scratch::bytes(p.n), stream);
     if (!error) error = allow_shared(forward_tiles<Mma, true>, bytes);
@@ -335,9 +242,9 @@ int forward_with(const CudaProblem& p, void* memory, void* loss, double* lse, in
         largest_norm<<<warps(p.m), kThreads, 0, stream>>>(static_cast<const In*>(p.contrasts), p.m, p.d,
                                                           scratch.squared_norms + 1);
     start_rows<<<per_row(p.n), kThreads, 0, stream>>>(p, scratch);
-    if (const unsigned blocks = static_cast<unsigned>(walk.blocks()); blocks > 0 && p.m > 0) {
-        forward_tiles<Mma, true><<<blocks, kThreads, bytes, stream>>>(p, scratch, walk);
-        forward_tiles<Mma, false><<<blocks, kThreads, bytes, stream>>>(p, scratch, walk);
+    if (const unsigned blocks = static_cast<unsigned>(grid.blocks()); blocks > 0 && p.m > 0) {
+        forward_tiles<Mma, true><<<blocks, kThreads, bytes, stream>>>(p, scratch, grid);
+        forward_tiles<Mma, false><<<blocks, kThreads, bytes, stream>>>(p, scratch, grid);
     }
     finish_rows<Sum>
         <<<per_row(p.n), kThreads, 0, stream>>>(p, scratch, static_cast<Sum*>(loss), lse, positives);
@@ -358,22 +265,22 @@ int backward_with(const CudaProblem& p, void* memory, const void* grad, const do
     if (error) return error;
     weigh_rows<Sum>
         <<<per_row(p.n), kThreads, 0, stream>>>(p, static_cast<const Sum*>(grad), lse, positives, scratch);
-    const GridWalk walk{tiles(p.n), tiles(p.m), p.square, p.deterministic};
-    const unsigned blocks = static_cast<unsigned>(walk.blocks());
+    const Grid grid{tiles(p.n), tiles(p.m), p.square, p.deterministic};
+    const unsigned blocks = static_cast<unsigned>(grid.blocks());
     if (p.square || !p.deterministic || to_a) {
         backward_tiles<Mma><<<blocks, kThreads, bytes, stream>>>(p, own, p.square ? own : none, scratch.shift,
-                                                                 scratch.shift, walk, to_a,
+                                                                 scratch.shift, grid, to_a,
                                                                  p.deterministic ? nullptr : to_b);
     }
     if (p.deterministic && !p.square && to_b) {
-        // The contrasts own their gradients: the same tiles with the sides exchanged.
+        // The gradients of the contrasts: the same tiles with the sides exchanged.
         CudaProblem q = p;
         q.anchors = p.contrasts, q.contrasts = p.anchors;
         q.labels = p.contrast_labels, q.contrast_labels = p.labels;
         q.n = p.m, q.m = p.n, q.self_offset = -p.self_offset;
-        const GridWalk turned{tiles(q.n), tiles(q.m), false, true};
-        backward_tiles<Mma><<<static_cast<unsigned>(turned.blocks()), kThreads, bytes, stream>>>(
-            q, none, own, scratch.shift, scratch.shift, turned, to_b, static_cast<Sum*>(nullptr));
+        const Grid exchanged{tiles(q.n), tiles(q.m), false, true};
+        backward_tiles<Mma><<<static_cast<unsigned>(exchanged.blocks()), kThreads, bytes, stream>>>(
+            q, none, own, scratch.shift, scratch.shift, exchanged, to_b, static_cast<Sum*>(nullptr));
     }
     return cudaGetLastError();
 }

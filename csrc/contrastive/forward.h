@@ -1,19 +1,19 @@
-// Forward: per anchor, the sum of its exponentials and of its positives' similarities.
+// The forward pass: per anchor, the sum of its exponentials and the sum of its positives' similarities.
 #pragma once
 #include "contrastive/tile.h"
 
-namespace skelbench::SKELBENCH_ISA {
+namespace skelbench::SKELBENCH_ISA::contrastive_cpu {
 
-using contrastive::Forward;
+using skelbench::contrastive::Forward;
 
-// Sums of the anchors of one row of tiles, a vector per anchor; and of the contrasts of one tile.
+// The sums of one tile: a vector per anchor (row), a number per contrast (col).
 template <class V>
 struct Sums {
     using T = typename V::scalar_type;
     alignas(64) T row[kTile * V::width], row_positive[kTile * V::width], col[kTile], col_positive[kTile];
 };
 
-// Adds exp2(s * scale + k2 - shift) along rows and, if mirrored, columns.
+// A plain tile: adds exp2(s * scale + log2(k2) - shift) along its rows and, if mirrored, its columns.
 template <class V, bool Mirrored>
 void add_plain(const Tile<V>& t, const Terms<V>& terms, Sums<V>& sums) {
     constexpr int W = V::width, N = V::cols;
@@ -36,7 +36,7 @@ void add_plain(const Tile<V>& t, const Terms<V>& terms, Sums<V>& sums) {
     }
 }
 
-// The same where classes meet, where an anchor meets itself, at the edge, or where every row has its own
+// Any other tile: classes meet, an anchor meets itself, the tile is not full, or every anchor has its own
 // shift.
 template <class V, class P>
 void add_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& b,
@@ -71,14 +71,15 @@ void add_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& b,
     }
 }
 
-// Per anchor the largest exponent among its terms: the shift where a shared one could under- or overflow.
+// Per anchor the largest exponent of its terms, which is its shift where a shared shift is not safe
+// (shift.h).
 template <class V, class P>
 void largest_exponents(const Problem<typename V::scalar_type>& p, const P& a, const P& b,
                        const Terms<V>& terms, typename V::scalar_type* shift) {
     using T = typename V::scalar_type;
     constexpr int W = V::width;
-    const V none = V::set(T(-1e30));
-    walk_tiles(p, a, b, [&](int64_t ti, int64_t tj) {
+    const V none = V::set(T(kNone));
+    for_each_tile_pair(p, a, b, [&](int64_t ti, int64_t tj) {
         alignas(64) T s[kTile * kTile], col[kTile];
         const Tile<V> t = similarities(p, a, b, ti, tj, s);
         V cols[kTile / W];
@@ -115,11 +116,11 @@ void forward(const Problem<T>& p, const Forward<T>& out) {
     const P& b = p.square ? a : other;
     const Terms<V> terms(p);
 
-    for (int64_t i = 0; i < p.anchors.n + contrastive::kPad; ++i)
-        out.shift[i] = p.shared_shift ? static_cast<T>(p.shift) : T(-1e30);
+    for (int64_t i = 0; i < p.anchors.n + skelbench::contrastive::kPad; ++i)
+        out.shift[i] = p.shared_shift ? static_cast<T>(p.shift) : T(kNone);
     if (!p.shared_shift) largest_exponents(p, a, b, terms, out.shift);
 
-    walk_tiles(p, a, b, [&](int64_t ti, int64_t tj) {
+    for_each_tile_pair(p, a, b, [&](int64_t ti, int64_t tj) {
         alignas(64) T s[kTile * kTile];
         Sums<V> sums;
         const Tile<V> t = similarities(p, a, b, ti, tj, s);
@@ -142,4 +143,4 @@ void forward(const Problem<T>& p, const Forward<T>& out) {
     });
 }
 
-}  // namespace skelbench::SKELBENCH_ISA
+}  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu

@@ -2,28 +2,40 @@
 #pragma once
 #include <cstdint>
 
+#include "isa/levels.h"
+
 namespace skelbench::contrastive {
 
-// One operand, its rows taken in the order of their class: row r of the kernel is rows[order[r]].
+// One operand. Its rows are read in the order of their classes: row r of a kernel is row order[r] of the
+// data.
 template <class T>
 struct Rows {
-    const T* data;  // (n, d), contiguous, original order
+    // (n, d), contiguous, in the caller's order.
+    const T* data;
     int64_t n;
-    const int32_t* order;  // (n,)
-    const int32_t* cls;    // (n + kPad,), class of row r, ascending; padded with -1
-    bool identity;         // order[r] == r
+    // (n,)
+    const int32_t* order;
+    // (n + kPad,), the class of row r, ascending, padded with -1.
+    const int32_t* cls;
+    // Whether order[r] == r for every row.
+    bool identity;
 };
+// Vectors of one number per row are padded by this many, so that kernels may read whole tiles.
 inline constexpr int64_t kPad = 64;
 
 template <class T>
 struct Problem {
-    Rows<T> anchors, contrasts;  // the same rows in the square form
+    // The same rows in the square form.
+    Rows<T> anchors, contrasts;
     bool square;
     int64_t d;
-    const int32_t* self;  // (anchors.n,), the contrast that is the anchor itself, or -1
-    double scale;         // log2(e) / temperature: exponents are powers of two
+    // (anchors.n,), the contrast that is the anchor itself, or -1.
+    const int32_t* self;
+    // log2(e) / temperature. Exponents are powers of two.
+    double scale;
     double k1, k2;
-    bool shared_shift;  // every row subtracts the same `shift` from its exponents
+    // Whether every anchor subtracts the same `shift` from its exponents (shift.h).
+    bool shared_shift;
     double shift;
 };
 
@@ -35,16 +47,17 @@ struct Forward {
     double* positive;
 };
 
-// Per anchor in class order, g the gradient of its loss:
-//   weight = g / temperature * 2^shift / D,  positive = g / (temperature * |P|).
+// Per anchor in class order: the shift, weight and share of AnchorGradient (shift.h).
 template <class T>
 struct Backward {
     const T* shift;
     const T* weight;
-    const T* positive;
+    const T* share;
     double temperature;
-    T* grad_anchors;    // (anchors.n, d), original order
-    T* grad_contrasts;  // (contrasts.n, d), original order; null in the square form or when not wanted
+    // (anchors.n, d), in the caller's order.
+    T* grad_anchors;
+    // (contrasts.n, d), in the caller's order. Null in the square form, or when not wanted.
+    T* grad_contrasts;
 };
 
 template <class T>
@@ -54,16 +67,15 @@ struct Entry {
     void (*backward)(const Problem<T>&, const Backward<T>&);
 };
 
-// The double-precision kernels: one lane, the same at every level.
-extern const Entry<double> f64_kernels;
-
-// Products of bfloat16 on AVX512_BF16, and on AMX tiles besides.
-extern const Entry<float> avx512_bf16_kernels, amx_bf16_kernels;
-
+// A level leaves null what a plainer level does as well.
 struct Kernels {
-    Entry<float> f32;
-    const Entry<float>* bf16;  // for floats that are bfloat16 numbers; null: f32 does them
-    const Entry<double>* f64;
+    const Entry<float>* f32 = nullptr;
+    // For floats that are bfloat16 numbers. Where no level has it, f32 computes them.
+    const Entry<float>* bf16 = nullptr;
+    // One lane. Only the scalar level has it.
+    const Entry<double>* f64 = nullptr;
+
+    static const Kernels SKELBENCH_LEVELS;
 };
 
 }  // namespace skelbench::contrastive

@@ -1,10 +1,12 @@
-// Small matrix products on tiles that lie in cache: C (+)= A B with C of m rows and n vectors.
+// Small matrix products of tiles in cache: C = A B or C += A B, with C of m rows and n vectors.
 #pragma once
 #include <cstdint>
 
-namespace skelbench::SKELBENCH_ISA {
+#include "isa/register_tile.h"
 
-// A is read one element at a time (row stride ra, step ka along the sum), B and C a vector at a time.
+namespace skelbench::SKELBENCH_ISA::contrastive_cpu {
+
+// A is read one element at a time, with row stride ra and step ka along the sum. B and C are read in vectors.
 template <class V>
 struct Operands {
     using T = typename V::scalar_type;
@@ -16,36 +18,13 @@ struct Operands {
     int64_t ldc;
 };
 
-// M x N accumulators stay in registers over the whole sum. They start at zero and are added to C at the end:
-// a tile's sum is rounded on its own, which keeps the error of long sums of tiles small.
+// M rows and N vectors of C, by one register tile. a, b and c point to its first row or vector.
 template <class V, int M, int N, bool Add>
 inline void micro(int64_t k, const typename V::scalar_type* a, int64_t ra, int64_t ka,
                   const typename V::scalar_type* b, int64_t ldb, typename V::scalar_type* c, int64_t ldc) {
-    constexpr int W = V::width;
-    V acc[M][N];
-#pragma GCC unroll 8
-    for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) acc[i][j] = V::set(0);
-    for (int64_t t = 0; t < k; ++t) {
-        V row[N];
-#pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) row[j] = V::load(b + t * ldb + j * W);
-#pragma GCC unroll 8
-        for (int i = 0; i < M; ++i) {
-            const V x = V::set(a[i * ra + t * ka]);
-#pragma GCC unroll 8
-            for (int j = 0; j < N; ++j) acc[i][j] = fma(x, row[j], acc[i][j]);
-        }
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) {
-            V* const sum = &acc[i][j];
-            if (Add) *sum = *sum + V::load(c + i * ldc + j * W);
-            sum->store(c + i * ldc + j * W);
-        }
+    RegisterTile<V, M, N> tile;
+    for (int64_t t = 0; t < k; ++t) tile.add_product([&](int i) { return a[i * ra + t * ka]; }, b + t * ldb);
+    tile.template finish<Add>([&](int i) { return c + i * ldc; });
 }
 
 template <class V, int M, int N, bool Add>
@@ -71,10 +50,10 @@ inline void columns(int64_t m, int64_t n, int64_t k, const Operands<V>& o, int64
     }
 }
 
-// C (+)= A B: m rows, n vectors, sum over k.
+// C = A B, or C += A B where Add is set: m rows, n vectors, sum over k.
 template <class V, bool Add>
 inline void multiply(int64_t m, int64_t n, int64_t k, const Operands<V>& o) {
     columns<V, V::cols, Add>(m, n, k, o, 0);
 }
 
-}  // namespace skelbench::SKELBENCH_ISA
+}  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu

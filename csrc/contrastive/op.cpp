@@ -1,26 +1,20 @@
-// The contrastive op on the CPU: schema, checks, the order of the rows, and what is done once per row.
+// The contrastive op on the CPU: schema, checks, the order of the rows, and the computations once per row.
 #include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
-#include <torch/headeronly/util/Exception.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "contrastive/checks.h"
-#include "isa/kernels.h"
+#include "contrastive/kernels.h"
+#include "contrastive/shift.h"
+#include "isa/dispatch.h"
 
 namespace skelbench::contrastive {
 namespace {
-
-// Below this a shared shift lets rows underflow: e^(-2 / 0.03) is near the smallest float.
-constexpr double kSmallestTemperature = 0.03;
 
 // An operand sorted by class.
 struct Sorted {
@@ -28,7 +22,8 @@ struct Sorted {
     bool identity = true;
 };
 
-// Rows ordered by label, ties by index: by counting where the labels span little, as class numbers do.
+// The rows ordered by label, ties by index. A counting sort where the range of the labels is small, as for
+// class numbers.
 std::vector<int32_t> order_by_label(const int64_t* labels, int64_t n) {
     std::vector<int32_t> order(n);
     std::iota(order.begin(), order.end(), 0);
@@ -48,7 +43,7 @@ std::vector<int32_t> order_by_label(const int64_t* labels, int64_t n) {
     return order;
 }
 
-// Gives the rows of both operands (or of one) ascending class numbers that equal labels share.
+// Numbers the classes of both operands, or of one, in ascending order of their labels.
 void number_classes(const int64_t* labels_a, Sorted& a, const int64_t* labels_b, Sorted* b) {
     const auto finish = [](Sorted& s) {
         for (size_t i = 0; i < s.order.size(); ++i) s.identity &= s.order[i] == static_cast<int32_t>(i);
@@ -69,12 +64,13 @@ void number_classes(const int64_t* labels_a, Sorted& a, const int64_t* labels_b,
     if (b) finish(*b);
 }
 
-// The call as the kernels see it, with the memory it points into.
+// A call as the kernels see it, and the memory that it points into.
 template <class T>
 struct Call {
     Tensor embeddings, contrasts;
     Sorted a, b;
-    std::vector<int32_t> self, positives;  // per anchor in class order: its own contrast, |P|
+    // Per anchor in class order: its own contrast, |P|.
+    std::vector<int32_t> self, positives;
     Problem<T> problem{};
     const Entry<T>& entry;
 
@@ -103,8 +99,7 @@ struct Call {
 
         const double norm = largest_norm(embeddings, "embeddings");
         const double largest = norm * (c ? largest_norm(contrasts, "contrasts") : norm);
-        const double log2e = 1.4426950408889634, bound = largest / temperature;
-        const double k1_bound = k1 > 0 ? largest + std::log(k1) - bound : 0;
+        const SharedShift shift(largest, temperature, k1);
         problem.anchors = {z.const_data_ptr<T>(), n, a.order.data(), a.cls.data(), a.identity};
         problem.contrasts =
             c ? Rows<T>{contrasts.const_data_ptr<T>(), m, b.order.data(), b.cls.data(), b.identity}
@@ -112,11 +107,11 @@ struct Call {
         problem.square = !c;
         problem.d = z.size(1);
         problem.self = self.data();
-        problem.scale = log2e / temperature;
+        problem.scale = kLog2e / temperature;
         problem.k1 = k1;
         problem.k2 = k2;
-        problem.shared_shift = bound <= 1.01 / kSmallestTemperature && k1_bound < 80;
-        problem.shift = static_cast<T>(bound * log2e);
+        problem.shared_shift = shift.safe;
+        problem.shift = static_cast<T>(shift.value);
     }
 
     double largest_norm(const Tensor& rows, const char* name) const {
@@ -150,11 +145,10 @@ std::tuple<Tensor, Tensor, Tensor> forward_as(const Call<T>& call, double temper
     int64_t* positives = counts.template mutable_data_ptr<int64_t>();
     for (int64_t i = 0; i < n; ++i) {
         const int32_t row = call.a.order[i];
-        const int32_t count = call.positives[i];
-        const double log_sum = shift[i] * 0.6931471805599453 + std::log(sum[i]);
-        positives[row] = count;
-        lses[row] = count ? log_sum : 0;
-        losses[row] = count ? static_cast<T>(log_sum - positive[i] / (temperature * count)) : T(0);
+        const AnchorLoss anchor(shift[i], sum[i], positive[i], call.positives[i], temperature);
+        positives[row] = call.positives[i];
+        lses[row] = anchor.lse;
+        losses[row] = static_cast<T>(anchor.loss);
     }
     return {loss, lse, counts};
 }
@@ -163,24 +157,22 @@ template <class T>
 void backward_as(const Call<T>& call, const Tensor& grad, const Tensor& lse, double temperature,
                  Tensor* grad_a, Tensor* grad_b) {
     const int64_t n = call.problem.anchors.n;
-    std::vector<T> shift(n + kPad), weight(n + kPad), positive(n + kPad);
+    std::vector<T> shift(n + kPad), weight(n + kPad), share(n + kPad);
     const T* grads = grad.const_data_ptr<T>();
     const double* lses = lse.const_data_ptr<double>();
     for (int64_t i = 0; i < n; ++i) {
         const int32_t row = call.a.order[i];
-        const int32_t count = call.positives[i];
-        const double log2_sum = lses[row] * 1.4426950408889634, g = grads[row] / temperature;
-        // An anchor without a positive has no loss: a shift that no exponent reaches, and no weight.
-        shift[i] = static_cast<T>(call.problem.shared_shift ? call.problem.shift : count ? log2_sum : 1e30);
-        weight[i] = static_cast<T>(count ? g * std::exp2(shift[i] - log2_sum) : 0);
-        positive[i] = static_cast<T>(count ? g / count : 0);
+        const AnchorGradient anchor(grads[row], lses[row], call.positives[i], temperature);
+        shift[i] = static_cast<T>(call.problem.shared_shift ? call.problem.shift : anchor.own_shift());
+        weight[i] = static_cast<T>(anchor.weight(shift[i]));
+        share[i] = static_cast<T>(anchor.share());
     }
-    call.entry.backward(call.problem, {shift.data(), weight.data(), positive.data(), temperature,
+    call.entry.backward(call.problem, {shift.data(), weight.data(), share.data(), temperature,
                                        grad_a ? grad_a->template mutable_data_ptr<T>() : nullptr,
                                        grad_b ? grad_b->template mutable_data_ptr<T>() : nullptr});
 }
 
-// Half-precision inputs come to the kernels as floats.
+// The kernels get half-precision inputs as floats.
 Tensor computed(const Tensor& x) {
     const bool half = x.scalar_type() == ScalarType::BFloat16 || x.scalar_type() == ScalarType::Half;
     return torch::stable::contiguous(half ? torch::stable::to(x, ScalarType::Float) : x);
@@ -190,9 +182,9 @@ MaybeTensor computed(const MaybeTensor& x) {
     return x ? MaybeTensor(computed(*x)) : std::nullopt;
 }
 
-const Entry<float>& float_entry(const Kernels& table, const Tensor& embeddings) {
-    const bool bf16 = embeddings.scalar_type() == ScalarType::BFloat16;
-    return bf16 && table.bf16 ? *table.bf16 : table.f32;
+const Entry<float>& float_entry(const Tensor& embeddings) {
+    const Entry<float>* bf16 = dispatch<&Kernels::bf16>();
+    return bf16 && embeddings.scalar_type() == ScalarType::BFloat16 ? *bf16 : *dispatch<&Kernels::f32>();
 }
 
 std::tuple<Tensor, Tensor, Tensor> contrastive(Tensor embeddings, Tensor labels, MaybeTensor contrasts,
@@ -203,14 +195,13 @@ std::tuple<Tensor, Tensor, Tensor> contrastive(Tensor embeddings, Tensor labels,
     const MaybeTensor c = computed(contrasts),
                       cy =
                           contrasts ? MaybeTensor(torch::stable::contiguous(*contrast_labels)) : std::nullopt;
-    const contrastive::Kernels& table = kernels().contrastive;
     if (z.scalar_type() == ScalarType::Double) {
-        return forward_as(Call<double>(*table.f64, z, y, c, cy, temperature, k1, k2, self_offset),
-                          temperature, ScalarType::Double);
+        return forward_as(
+            Call<double>(*dispatch<&Kernels::f64>(), z, y, c, cy, temperature, k1, k2, self_offset),
+            temperature, ScalarType::Double);
     }
-    return forward_as(
-        Call<float>(float_entry(table, embeddings), z, y, c, cy, temperature, k1, k2, self_offset),
-        temperature, ScalarType::Float);
+    return forward_as(Call<float>(float_entry(embeddings), z, y, c, cy, temperature, k1, k2, self_offset),
+                      temperature, ScalarType::Float);
 }
 
 std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor, Tensor embeddings,
@@ -231,14 +222,12 @@ std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor,
     Tensor grad_z = like(z, need_embeddings), grad_c = like(c.value_or(z), c && need_contrasts);
     Tensor* to_z = need_embeddings ? &grad_z : nullptr;
     Tensor* to_c = c && need_contrasts ? &grad_c : nullptr;
-    const contrastive::Kernels& table = kernels().contrastive;
     if (z.scalar_type() == ScalarType::Double) {
-        backward_as(Call<double>(*table.f64, z, y, c, cy, temperature, k1, k2, self_offset), g, l,
-                    temperature, to_z, to_c);
+        backward_as(Call<double>(*dispatch<&Kernels::f64>(), z, y, c, cy, temperature, k1, k2, self_offset),
+                    g, l, temperature, to_z, to_c);
     } else {
-        backward_as(
-            Call<float>(float_entry(table, embeddings), z, y, c, cy, temperature, k1, k2, self_offset), g, l,
-            temperature, to_z, to_c);
+        backward_as(Call<float>(float_entry(embeddings), z, y, c, cy, temperature, k1, k2, self_offset), g, l,
+                    temperature, to_z, to_c);
     }
     if (z.scalar_type() == embeddings.scalar_type()) return {grad_z, grad_c};
     return {torch::stable::to(grad_z, embeddings.scalar_type()),

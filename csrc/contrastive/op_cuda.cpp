@@ -1,4 +1,4 @@
-// The contrastive op on CUDA: checks and memory; cuda.cu computes. Nothing here waits for the device.
+// The contrastive op on CUDA: checks and memory. cuda.cu computes. Nothing waits for the device.
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 
@@ -11,7 +11,7 @@
 namespace skelbench::contrastive {
 namespace {
 
-// A call as the launchers see it, with the tensors it points into.
+// A call as the launchers see it, and the tensors that it points into.
 struct Call {
     Tensor z, y, c, cy;
     ScalarType sum_type;
@@ -25,9 +25,7 @@ struct Call {
           c(contrasts ? computed(*contrasts) : z),
           cy(contrasts ? torch::stable::contiguous(*contrast_labels) : y),
           sum_type(z.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float) {
-        for (const Tensor* other : {&y, &c, &cy})
-            STD_TORCH_CHECK(other->is_cuda() && other->get_device_index() == z.get_device_index(),
-                            "labels and contrasts must be on the device of embeddings");
+        check_one_device("contrastive", z, {&y, &c, &cy});
         problem.arithmetic = z.scalar_type() == ScalarType::BFloat16 ? Arithmetic::kBfloat16
                              : z.scalar_type() == ScalarType::Double ? Arithmetic::kDouble
                              : tf32                                  ? Arithmetic::kTf32
@@ -48,7 +46,7 @@ struct Call {
         problem.k2 = k2;
     }
 
-    // float16 has too little range for the gradient weights: it is computed in float.
+    // The range of float16 is too small for the gradient weights, so float16 is computed in float.
     static Tensor computed(const Tensor& x) {
         return torch::stable::contiguous(
             x.scalar_type() == ScalarType::Half ? torch::stable::to(x, ScalarType::Float) : x);

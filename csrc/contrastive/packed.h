@@ -1,16 +1,18 @@
-// The operands of the contrastive kernels as they read them: rows, and panels of the same rows transposed.
+// The operands of the contrastive kernels: rows, and panels of the same rows transposed.
 #pragma once
 #include <cstring>
 
 #include "contrastive/kernels.h"
 #include "contrastive/matrix.h"
+#include "isa/parallel_for.h"
 #include "isa/transpose_copy.h"
 
-namespace skelbench::SKELBENCH_ISA {
+namespace skelbench::SKELBENCH_ISA::contrastive_cpu {
 
-using contrastive::Rows;
+using skelbench::contrastive::Rows;
 
-inline constexpr int64_t kTile = 64;  // a tile of similarities is 16 KB: it stays in the first-level cache
+// Rows and columns of a tile of similarities. It has 16 KB and stays in the first-level cache.
+inline constexpr int64_t kTile = 64;
 
 // The rows of an operand, in tiles.
 template <class V>
@@ -18,17 +20,19 @@ struct Tiled {
     using vector = V;
     using T = typename V::scalar_type;
     const Rows<T>& rows;
-    const int64_t d, stride, tiles;  // columns, padded to whole vectors; tiles of rows
+    // Columns, columns padded to whole vectors, and tiles of rows.
+    const int64_t d, stride, tiles;
 
     Tiled(const Rows<T>& r, int64_t dim)
         : rows(r), d(dim), stride(ceil_div(dim, V::width) * V::width), tiles(ceil_div(r.n, kTile)) {}
     int64_t count(int64_t tile) const { return min64(kTile, rows.n - tile * kTile); }
     const int32_t* cls(int64_t tile) const { return rows.cls + tile * kTile; }
     int32_t last_class(int64_t tile) const { return rows.cls[tile * kTile + count(tile) - 1]; }
+    // Whether the rows can be read where they are.
     bool direct() const { return rows.identity && stride == d; }
 };
 
-// An operand as the kernels read it.
+// The operand with products in its own type.
 template <class V>
 class Packed : public Tiled<V> {
     using T = typename V::scalar_type;
@@ -42,18 +46,18 @@ public:
             for (int64_t t = begin; t < end; ++t) pack(t);
         });
     }
-    // Rows of a tile: count x stride.
+    // The rows of a tile, count x stride.
     const T* row(int64_t tile) const { return (direct() ? rows.data : copy_.get()) + tile * kTile * stride; }
-    // The same rows transposed: d x kTile.
+    // The same rows transposed, d x kTile.
     const T* panel(int64_t tile) const { return panels_.get() + tile * kTile * d; }
 
-    // s = the tile's rows times those of b's tile tj, `vectors` wide.
+    // s = the rows of tile ti times the rows of b's tile tj, `vectors` wide.
     void similarities(int64_t ti, const Packed& b, int64_t tj, int64_t vectors, T* s) const {
         multiply<V, false>(count(ti), vectors, d, {row(ti), stride, 1, b.panel(tj), kTile, s, kTile});
     }
-    // Adds the weights w of a tile of pairs times b's rows to `own`, and transposed times these rows to
-    // `other`; either may be null.
-    void carry(int64_t ti, const Packed& b, int64_t tj, const T* w, T* own, T* other) const {
+    // Adds the gradients of a tile of pairs with the weights w: own += w times b's rows, other += w
+    // transposed times these rows. Either may be null.
+    void add_gradients(int64_t ti, const Packed& b, int64_t tj, const T* w, T* own, T* other) const {
         const int64_t vectors = stride / V::width, m = count(ti), n = b.count(tj);
         if (own) multiply<V, true>(m, vectors, n, {w, kTile, 1, b.row(tj), b.stride, own, stride});
         if (other) multiply<V, true>(n, vectors, m, {w, 1, kTile, row(ti), stride, other, b.stride});
@@ -79,4 +83,4 @@ private:
     Buffer<T> panels_;
 };
 
-}  // namespace skelbench::SKELBENCH_ISA
+}  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu

@@ -1,15 +1,19 @@
-// Products of 64 x 64 tiles in shared memory, by 256 threads: on the matrix units (bf16, tf32) or plainly.
+// Products of 64 x 64 tiles in shared memory, by 256 threads: on the matrix units (bf16, tf32) or on the
+// plain units.
 #pragma once
 #include <cuda_bf16.h>
 #include <mma.h>
 
+#include <type_traits>
+
 namespace skelbench::contrastive {
 
 constexpr int kCudaTile = 64, kThreads = 256;
-constexpr int kLdIn = kCudaTile + 8, kLdOut = kCudaTile + 4;  // padded rows: fewer bank conflicts
+// Rows in shared memory are padded, for fewer bank conflicts.
+constexpr int kLdIn = kCudaTile + 8, kLdOut = kCudaTile + 4;
 
-// multiply<TransposedA, TransposedB>: c = (add ? c : 0) + op(a) op(b), a and b with rows of kLdIn, c of
-// kLdOut.
+// multiply<TransposedA, TransposedB>: c = (add ? c : 0) + op(a) op(b). Rows of a and b are kLdIn apart, rows
+// of c kLdOut.
 template <class T>
 struct Plain {
     using Operand = T;
@@ -33,7 +37,7 @@ struct Plain {
     }
 };
 
-// Unit is what the fragments hold; Depth their extent along the sum.
+// Unit: the numbers of a fragment. Depth: its extent along the sum.
 template <class T, class Unit, int Depth>
 struct Matrix {
     using Operand = T;
@@ -53,7 +57,7 @@ struct Matrix {
         using ColMajor = w::col_major;
         using LayoutA = std::conditional_t<TransposedA, ColMajor, RowMajor>;
         using LayoutB = std::conditional_t<TransposedB, ColMajor, RowMajor>;
-        // Eight warps share the 4 x 4 fragments of c: two neighbours each.
+        // Eight warps share the 4 x 4 fragments of c. Each has two neighbours.
         const int warp = threadIdx.x / 32, i0 = warp / 2 * 16, j0 = warp % 2 * 32;
         for (int j = j0; j < j0 + 32; j += 16) {
             w::fragment<w::accumulator, 16, 16, Depth, float> sum;

@@ -1,4 +1,4 @@
-// Running sums by one thread block.
+// Running sums, computed by one thread block.
 #pragma once
 #include "cuda/scan.h"
 
@@ -6,8 +6,9 @@ namespace skelbench {
 
 constexpr int kScanThreads = 1024;
 
-// For i in 0..count: write(i, sum of size(j) over j < i). A size below zero means that i does not fit: it
-// counts as nothing, and the first such i is kept. All threads of one block of kScanThreads must call.
+// Calls write(i, sum of size(j) over j < i) for i in 0..count. A size below zero means that i does not fit:
+// it counts as zero, and `found` gets the first such i. All threads of one thread block of kScanThreads must
+// call.
 template <class Size, class Write>
 __device__ void running_sums(int64_t count, const Size& size, const Write& write, Scanned* found) {
     __shared__ int64_t sums[kScanThreads], bads[kScanThreads];

@@ -1,16 +1,16 @@
-// What a CUDA op's host side needs of torch: the current stream, and errors as exceptions.
+// Torch's current stream, and CUDA errors as exceptions, for the host side of every CUDA op.
 #pragma once
 #include <cuda_runtime.h>
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/headeronly/util/Exception.h>
 
-// Only a CUDA torch exports it; weak, so that the library also loads where torch is CPU-only.
+// Only a CUDA build of torch exports this function. It is weak, so the library also loads with a CPU build.
 extern "C" AOTITorchError aoti_torch_get_current_cuda_stream(int32_t device_index, void** ret_stream)
     __attribute__((weak));
 
 namespace skelbench {
 
-// Makes `device` current for the static CUDA runtime and returns torch's stream there.
+// Sets the device of the static CUDA runtime, and returns torch's current stream on it.
 inline cudaStream_t current_stream(int32_t device) {
     STD_TORCH_CHECK(aoti_torch_get_current_cuda_stream, "this torch has no CUDA");
     void* stream = nullptr;

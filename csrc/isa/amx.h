@@ -1,7 +1,8 @@
-// AMX: tiles of bfloat16 numbers, and float32 products made of them.
+// AMX: products of float32 matrices on tiles of bfloat16 numbers.
 //
-// A float32 number is the sum of three bfloat16 ones, to the last bit: each takes the 8 leading bits of what
-// is left. Of the nine products of two such sums, the three that are left out are below 2^-24 of the whole.
+// A float32 number is the exact sum of three bfloat16 numbers. Each takes the 8 leading bits of the
+// remainder. A product of two such sums has nine terms. Six are computed; the other three are below 2^-24 of
+// the whole.
 #pragma once
 #include <immintrin.h>
 
@@ -11,33 +12,48 @@
 
 namespace skelbench::SKELBENCH_ISA {
 
-inline constexpr int kParts = 3;   // bfloat16 numbers that make up a float32 one
-inline constexpr int kSide = 16;   // rows and columns of a tile of sums
-inline constexpr int kStep = 32;   // summands of one tile product
-inline constexpr int kTile = 512;  // bfloat16 numbers in a tile: 16 rows of 16 pairs
+// Bfloat16 numbers that make up a float32 number.
+inline constexpr int kParts = 3;
+// Rows and columns of a tile of sums.
+inline constexpr int kSide = 16;
+// Summands of one tile product.
+inline constexpr int kStep = 32;
+// Bfloat16 numbers in a tile: 16 rows of 16 pairs.
+inline constexpr int kTileWords = 512;
 
-// Configures this thread's eight tiles for as long as it lives: 16 rows of 64 bytes each.
+// Configures this thread's eight tiles, 16 rows of 64 bytes each, for the lifetime of the object.
 class TileScope {
 public:
     TileScope() {
-        alignas(64) uint8_t config[64] = {1};  // palette 1
-        for (int tile = 0; tile < 8; ++tile) {
-            config[16 + 2 * tile] = 64;
-            config[48 + tile] = kSide;
-        }
-        _tile_loadconfig(config);
+        struct Config {
+            uint8_t palette, start_row, reserved[14];
+            uint16_t row_bytes[16];
+            uint8_t rows[16];
+        };
+        // Static, because GCC assumes that the instruction reads 8 bytes and would not store the rest of a
+        // local.
+        alignas(64) static const Config config{
+            1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+        _tile_loadconfig(&config);
     }
     ~TileScope() { _tile_release(); }
     TileScope(const TileScope&) = delete;
     TileScope& operator=(const TileScope&) = delete;
 };
 
-// Writes the parts of 32 numbers, `part` words apart: pair j is (low[j], high[j]). A part is rounded to
-// nearest, ties away from zero; the last one needs no rounding. What is infinite, or too large for bfloat16,
-// gives NaN.
+// To be called between stores and the tile loads that read what was stored: the loads do not tell the
+// compiler what they read.
+inline void stores_before_tile_loads() {
+    asm volatile("" ::: "memory");
+}
+
+// Writes the parts of 32 numbers, `part` words apart. Pair j is (low[j], high[j]). A part is rounded to
+// nearest, ties away from zero. The last part needs no rounding. A number that is infinite, or too large for
+// bfloat16, gives NaN.
 inline void split(f32 low, f32 high, uint16_t* to, int64_t part) {
     const __m512i half = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
-    constexpr int kSelect = 0xca;  // of vpternlog: a ? b : c
+    // The truth table of a ? b : c, for vpternlog.
+    constexpr int kSelect = 0xca;
     __m512i l = _mm512_castps_si512(low.v), h = _mm512_castps_si512(high.v);
 #pragma GCC unroll 3
     for (int p = 0; p < kParts; ++p) {
@@ -58,37 +74,37 @@ inline void split(f32 low, f32 high, uint16_t* to, int64_t part) {
     }
 }
 
-// The parts of 16 rows of 32 numbers as kParts tiles whose row j has pair j of every row: low[i] and high[i]
-// are the rows' halves.
+// Writes the parts of 16 rows of 32 numbers as kParts tiles. low(i) and high(i) are the halves of row i. Row
+// j of a tile has pair j of every row.
 template <class Low, class High>
 inline void split_transposed(const Low& low, const High& high, uint16_t* to) {
-    alignas(64) uint16_t pairs[kParts * kTile];
-    for (int i = 0; i < kSide; ++i) split(low(i), high(i), pairs + i * kStep, kTile);
+    alignas(64) uint16_t pairs[kParts * kTileWords];
+    for (int i = 0; i < kSide; ++i) split(low(i), high(i), pairs + i * kStep, kTileWords);
     for (int part = 0; part < kParts; ++part) {
         f32 square[kSide];
 #pragma GCC unroll 16
         for (int i = 0; i < kSide; ++i)
-            square[i].v = _mm512_castsi512_ps(_mm512_load_si512(pairs + part * kTile + i * kStep));
+            square[i].v = _mm512_castsi512_ps(_mm512_load_si512(pairs + part * kTileWords + i * kStep));
         transpose(square);
 #pragma GCC unroll 16
         for (int i = 0; i < kSide; ++i)
-            _mm512_storeu_si512(to + part * kTile + i * kStep, _mm512_castps_si512(square[i].v));
+            _mm512_storeu_si512(to + part * kTileWords + i * kStep, _mm512_castps_si512(square[i].v));
     }
 }
 
 // c (R, N) tiles of float32 = the sum over `steps` of A's R tiles times B's N tiles. A step of A or B is
-// kParts tiles, one after the other; `a_next`, `b_next` words lead from one row of tiles to the next. The
-// small products are summed first, so that they are not rounded at the size of the large one.
+// kParts consecutive tiles. `a_next` and `b_next` are the words between rows of tiles. The small products are
+// summed first, so they are not rounded at the size of the large one.
 template <int R, int N>
 inline void multiply(const uint16_t* a, int64_t a_next, const uint16_t* b, int64_t b_next, int64_t steps,
                      float* c) {
     const auto load_a = [&](int64_t step, int part) {
-        const uint16_t* from = a + (step * kParts + part) * kTile;
+        const uint16_t* from = a + (step * kParts + part) * kTileWords;
         _tile_loadd(4, from, 64);
         if constexpr (R > 1) _tile_loadd(5, from + a_next, 64);
     };
     const auto load_b = [&](int64_t step, int part) {
-        const uint16_t* from = b + (step * kParts + part) * kTile;
+        const uint16_t* from = b + (step * kParts + part) * kTileWords;
         _tile_loadd(6, from, 64);
         if constexpr (N > 1) _tile_loadd(7, from + b_next, 64);
     };
@@ -98,11 +114,13 @@ inline void multiply(const uint16_t* a, int64_t a_next, const uint16_t* b, int64
         if constexpr (R > 1) _tile_dpbf16ps(2, 5, 6);
         if constexpr (R > 1 && N > 1) _tile_dpbf16ps(3, 5, 7);
     };
+    stores_before_tile_loads();
     _tile_zero(0);
     if constexpr (N > 1) _tile_zero(1);
     if constexpr (R > 1) _tile_zero(2);
     if constexpr (R > 1 && N > 1) _tile_zero(3);
-    for (int64_t step = 0; step < steps; ++step) {  // in an order in which each product shares a factor
+    // Each product shares a factor with the one before it.
+    for (int64_t step = 0; step < steps; ++step) {
         load_a(step, 2), load_b(step, 0), add();
         load_a(step, 1), add();
         load_b(step, 1), add();

@@ -6,7 +6,7 @@
 
 #include "isa/exp2.h"
 
-namespace skelbench::avx2 {
+namespace skelbench::SKELBENCH_ISA {
 
 struct mask {
     __m256 m;
@@ -36,7 +36,8 @@ struct f32 {
     using scalar_type = float;
     using index = i32;
     static constexpr int width = 8;
-    static constexpr int rows = 6, cols = 2;  // 12 accumulators, 2 operands, 1 broadcast of 16 registers
+    // A register tile: 12 accumulators, 2 operands and 1 broadcast use 15 of 16 registers.
+    static constexpr int rows = 6, cols = 2;
     static f32 load(const float* p) { return {_mm256_loadu_ps(p)}; }
     static f32 set(float x) { return {_mm256_set1_ps(x)}; }
     void store(float* p) const { _mm256_storeu_ps(p, v); }
@@ -69,7 +70,7 @@ inline float reduce_max(f32 a) {
     x = _mm_max_ps(x, _mm_movehl_ps(x, x));
     return _mm_cvtss_f32(_mm_max_ss(x, _mm_shuffle_ps(x, x, 1)));
 }
-// 2^a for a <= 127; below -126 the result is at most 2^-126 instead of a subnormal.
+// 2^a for a <= 127. Below -126 the result is at most 2^-126 instead of a subnormal number.
 inline f32 exp2(f32 a) {
     const __m256 x = _mm256_max_ps(a.v, _mm256_set1_ps(-126.0f));
     const __m256 n = _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -80,7 +81,7 @@ inline f32 exp2(f32 a) {
     const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
     return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent))};
 }
-// Transposes a square of 8 x 8 floats, a row per vector.
+// Transposes a square of 8 x 8 floats. A vector is a row.
 inline void transpose(f32 (&r)[8]) {
     __m256 pairs[8], quads[8];
 #pragma GCC unroll 4
@@ -88,7 +89,7 @@ inline void transpose(f32 (&r)[8]) {
         pairs[i] = _mm256_unpacklo_ps(r[i].v, r[i + 1].v);
         pairs[i + 1] = _mm256_unpackhi_ps(r[i].v, r[i + 1].v);
     }
-    // quads[4 q + c]: in 128-bit lane l, rows 4 q .. 4 q + 3 of column 4 l + c.
+    // 128-bit lane l of quads[4 q + c] has rows 4 q .. 4 q + 3 of column 4 l + c.
 #pragma GCC unroll 2
     for (int i = 0; i < 8; i += 4) {
 #pragma GCC unroll 2
@@ -104,4 +105,4 @@ inline void transpose(f32 (&r)[8]) {
     }
 }
 
-}  // namespace skelbench::avx2
+}  // namespace skelbench::SKELBENCH_ISA

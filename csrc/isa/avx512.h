@@ -1,4 +1,4 @@
-// Vectors of sixteen floats (AVX-512 F, BW, DQ, VL), for the levels avx512 and amx.
+// Vectors of sixteen floats (AVX-512 F, BW, DQ, VL), for the levels avx512, avx512_bf16 and amx.
 #pragma once
 #include <immintrin.h>
 
@@ -36,7 +36,8 @@ struct f32 {
     using scalar_type = float;
     using index = i32;
     static constexpr int width = 16;
-    static constexpr int rows = 6, cols = 4;  // 24 accumulators, 4 operands, 1 broadcast of 32 registers
+    // A register tile: 24 accumulators, 4 operands and 1 broadcast use 29 of 32 registers.
+    static constexpr int rows = 6, cols = 4;
     static f32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
     static f32 set(float x) { return {_mm512_set1_ps(x)}; }
     void store(float* p) const { _mm512_storeu_ps(p, v); }
@@ -74,7 +75,7 @@ inline f32 exp2(f32 a) {
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
     return {_mm512_scalef_ps(p, n)};
 }
-// Transposes a square of 16 x 16 floats, a row per vector.
+// Transposes a square of 16 x 16 floats. A vector is a row.
 inline void transpose(f32 (&r)[16]) {
     __m512 pairs[16], quads[16];
 #pragma GCC unroll 8
@@ -82,7 +83,7 @@ inline void transpose(f32 (&r)[16]) {
         pairs[i] = _mm512_unpacklo_ps(r[i].v, r[i + 1].v);
         pairs[i + 1] = _mm512_unpackhi_ps(r[i].v, r[i + 1].v);
     }
-    // quads[4 q + c]: in 128-bit lane l, rows 4 q .. 4 q + 3 of column 4 l + c.
+    // 128-bit lane l of quads[4 q + c] has rows 4 q .. 4 q + 3 of column 4 l + c.
 #pragma GCC unroll 4
     for (int i = 0; i < 16; i += 4) {
 #pragma GCC unroll 2

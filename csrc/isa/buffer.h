@@ -1,4 +1,4 @@
-// Cache-aligned memory and the integer helpers of the kernels.
+// Cache-aligned memory and integer helpers for the kernels.
 #pragma once
 #include <cstdint>
 #include <cstdlib>

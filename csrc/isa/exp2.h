@@ -1,6 +1,6 @@
-// 2^r for r in [-1/2, 1/2]: coefficients of r^1..r^6 (r^0 has 1), a relative minimax fit with error 2e-9, so
-// that the result is good to the rounding of float. Own fit (iteratively reweighted least squares on
-// Chebyshev nodes).
+// The polynomial for 2^r, r in [-1/2, 1/2]: the coefficients of r^1..r^6. That of r^0 is 1. A relative
+// minimax fit with error 2e-9, below the rounding of float. Own fit, by iteratively reweighted least squares
+// on Chebyshev nodes.
 #pragma once
 
 namespace skelbench {

@@ -4,7 +4,7 @@
 
 namespace skelbench::SKELBENCH_ISA {
 
-// Calls f(begin, end) on disjoint ranges that cover [0, count), each at least `grain` long.
+// Calls f(begin, end) on disjoint ranges that cover [0, count). Each is at least `grain` long.
 template <class F>
 void parallel_for(int64_t count, int64_t grain, const F& f) {
     parallel_ranges(

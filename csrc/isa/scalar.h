@@ -1,9 +1,9 @@
-// Vectors of one lane: the portable level, and the double-precision one.
+// Vectors of one lane, for the portable level. Double precision exists here only.
 #pragma once
 #include <cmath>
 #include <cstdint>
 
-namespace skelbench::scalar {
+namespace skelbench::SKELBENCH_ISA {
 
 struct mask {
     bool m;
@@ -34,7 +34,8 @@ struct Lane {
     using scalar_type = T;
     using index = i32;
     static constexpr int width = 1;
-    static constexpr int rows = 4, cols = 2;  // accumulators of the matrix kernel: rows x cols vectors
+    // A register tile: rows x cols accumulators.
+    static constexpr int rows = 4, cols = 2;
     static Lane load(const T* p) { return {*p}; }
     static Lane set(T x) { return {x}; }
     void store(T* p) const { *p = v; }
@@ -81,4 +82,4 @@ inline Lane<T> exp2(Lane<T> a) {
 template <class T>
 inline void transpose(Lane<T> (&)[1]) {}
 
-}  // namespace skelbench::scalar
+}  // namespace skelbench::SKELBENCH_ISA

@@ -1,11 +1,11 @@
-// A matrix copied with its rows as columns, in squares of one vector's width.
+// A transposed copy of a matrix, in squares of one vector's width.
 #pragma once
 #include "isa/buffer.h"
 
 namespace skelbench::SKELBENCH_ISA {
 
-// to (columns, rows) = from (rows, columns) transposed; rows of each are `*_stride` apart. At the edges the
-// last square overlaps the one before it: it writes the same numbers again.
+// to (columns, rows) = from (rows, columns) transposed. Rows of each are `*_stride` apart. At an edge the
+// last square overlaps the one before it and writes the same numbers again.
 template <class V, class T = typename V::scalar_type>
 inline void transpose_copy(const T* from, int64_t from_stride, int64_t rows, int64_t columns, T* to,
                            int64_t to_stride) {

@@ -12,9 +12,10 @@ namespace skelbench::SKELBENCH_ISA::ragged_amx {
 
 using namespace ragged_cpu;
 
-inline constexpr int64_t kClipSteps = 4;  // steps of 32 clips whose tiles stay in the first-level cache
+// Steps of 32 clips whose tiles stay in the first-level cache.
+inline constexpr int64_t kClipSteps = 4;
 
-// For a few hundred numbers.
+// A copy of a few hundred numbers.
 inline void copy(const float* from, int64_t count, float* to) {
     int64_t i = 0;
     for (; i + kSide <= count; i += kSide) f32::load(from + i).store(to + i);
@@ -22,12 +23,12 @@ inline void copy(const float* from, int64_t count, float* to) {
     _mm512_mask_storeu_ps(to + i, rest, _mm512_maskz_loadu_ps(rest, from + i));
 }
 
-// The rows of one body of one clip in a block, as 4 frames of numbers with zeros where it has none.
+// The rows of one body of one clip in a block.
 struct Piece {
     Entry entry;
     int64_t first, frames;
 
-    // Numbers beyond the four frames are left as they are.
+    // Writes four frames, zero where the clip has none, and nothing beyond them.
     void copy(const float* x, int64_t columns, float* to) const {
         if (frames < kBlock) std::memset(to, 0, kBlock * columns * sizeof(float));
         const float* from = x + entry.row * columns;
@@ -72,8 +73,8 @@ private:
     Buffer<Piece> pieces_;
 };
 
-// Tiles of the gradient of the clips' outputs, (unit tile, step, part): A of a product whose summands are
-// clips.
+// Tiles of the gradient of the clips' outputs, (unit tile, step, part): the left operand of a product that
+// sums over clips.
 inline void pack_units(const Pieces& pieces, int64_t first, int64_t count, const float* g, int64_t units,
                        int64_t tiles, uint16_t* to) {
     for (int64_t step = 0; step * kStep < count; ++step)
@@ -87,12 +88,12 @@ inline void pack_units(const Pieces& pieces, int64_t first, int64_t count, const
             };
             split_transposed([&](int j) { return load(step * kStep + 2 * j); },
                              [&](int j) { return load(step * kStep + 2 * j + 1); },
-                             to + (tile * kClipSteps + step) * kParts * kTile);
+                             to + (tile * kClipSteps + step) * kParts * kTileWords);
         }
 }
 
-// Tiles of the clips' rows, (column tile, step, part): B of the same product. `row` holds two rows of
-// `stride` numbers whose ends are zero.
+// Tiles of the clips' rows, (column tile, step, part): the right operand of the same product. `row` holds two
+// rows of `stride` numbers, zero beyond the four frames.
 inline void pack_rows(const Plan& plan, const Pieces& pieces, int64_t first, int64_t count, const float* x,
                       float* row, int64_t stride, uint16_t* to) {
     for (int64_t i = 0; i < ceil_div(count, kStep) * kStep; i += 2) {
@@ -105,7 +106,7 @@ inline void pack_rows(const Plan& plan, const Pieces& pieces, int64_t first, int
         }
         for (int64_t tile = 0; tile * kSide < stride; ++tile)
             split(f32::load(row + tile * kSide), f32::load(row + stride + tile * kSide),
-                  to + (tile * kClipSteps + i / kStep) * kParts * kTile + i % kStep * kSide, kTile);
+                  to + (tile * kClipSteps + i / kStep) * kParts * kTileWords + i % kStep * kSide, kTileWords);
     }
 }
 
@@ -122,14 +123,14 @@ inline void put_sums(const float* sums, bool fresh, float* panel, int64_t stride
         }
 }
 
-// Threads share the blocks. The gradient of a block is summed in panels (body, unit, column) and then given
-// on.
+// Threads share the blocks. The gradient of a block is summed in panels (body, unit, column) and then passed
+// to `Finish`.
 template <class Finish>
 void sum_outer(const Plan& plan, const float* x, const float* g, int64_t units,
                const typename Finish::Argument& argument) {
     const int64_t columns = plan.columns, tiles = ceil_div(units, 2 * kSide) * 2;
     const int64_t width = ceil_div(kBlock * columns, kSide) * kSide, panel = tiles * kSide * width;
-    constexpr int64_t kRowOfTiles = kClipSteps * kParts * kTile;
+    constexpr int64_t kRowOfTiles = kClipSteps * kParts * kTileWords;
     parallel_blocks(plan, [&](int64_t block_begin, int64_t block_end) {
         const TileScope scope;
         Buffer<float> panels(plan.bodies * panel), row(2 * width, true), sums(4 * kSide * kSide),
@@ -183,9 +184,9 @@ inline void outer(const Plan& plan, const float* x, const float* g, int64_t, con
     sum_outer<Store<f32>>(plan, x, g, w.units, w);
 }
 
-inline void descend(const Plan& plan, const float* x, const float* g, int64_t, int64_t units,
-                    const Descent& descent) {
-    sum_outer<Descend<f32>>(plan, x, g, units, {descent, units});
+inline void sgd(const Plan& plan, const float* x, const float* g, int64_t, int64_t units,
+                const SgdStep& step) {
+    sum_outer<Sgd<f32>>(plan, x, g, units, {step, units});
 }
 
 }  // namespace skelbench::SKELBENCH_ISA::ragged_amx

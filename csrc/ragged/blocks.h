@@ -1,4 +1,4 @@
-// How the kernels of the padding-free layers walk through a plan: block by block, group by group.
+// How the kernels of the padding-free layers iterate over a plan: block by block, group by group.
 #pragma once
 #include <cstring>
 
@@ -12,8 +12,10 @@ using skelbench::ragged::Entry;
 using skelbench::ragged::kBlock;
 using skelbench::ragged::Plan;
 
-inline constexpr int64_t kPart = 256;      // rows that are gathered at once
-inline constexpr int64_t kBlockCost = 16;  // what a block costs apart from its clips, in entries
+// Rows that are gathered at once.
+inline constexpr int64_t kPart = 256;
+// The cost of a block apart from its clips, in entries.
+inline constexpr int64_t kBlockCost = 16;
 
 inline int64_t frames_in(const Plan& plan, int64_t block) {
     return min64(kBlock, plan.length - block * kBlock);
@@ -25,7 +27,7 @@ inline int64_t features_in(const Plan& plan, int64_t block) {
     return frames_in(plan, block) * plan.bodies * plan.columns;
 }
 
-// The clips that have frames first..last of a block, and this body.
+// The clips that have this body and exactly the frames first..last of a block.
 struct Group {
     int64_t body, first, last;
     const Entry* entries;
@@ -33,11 +35,11 @@ struct Group {
     int64_t frames() const { return last - first + 1; }
 };
 
-// The groups of one block that have a clip.
+// The groups of one block that are not empty.
 class Groups {
 public:
     explicit Groups(const Plan& plan) : plan_(plan), groups_(plan.bodies * kBlock * kBlock) {}
-    // Turns to a block; returns how many groups it has.
+    // Selects a block. Returns how many groups it has.
     int64_t select(int64_t block) {
         count_ = 0;
         for (int64_t body = 0; body < plan_.bodies; ++body)
@@ -59,8 +61,8 @@ private:
     int64_t count_ = 0;
 };
 
-// Calls f(begin, end) on ranges of blocks, in threads. Blocks differ in how many clips have them: threads
-// share the entries, and a block goes with its first one.
+// Calls f(begin, end) on ranges of blocks, in threads. Blocks differ in how many clips have them, so the
+// threads share the entries. The thread that has a block's first entry processes the block.
 template <class F>
 inline void parallel_blocks(const Plan& plan, const F& f) {
     const auto place = [&](int64_t block) {
@@ -75,10 +77,11 @@ inline void parallel_blocks(const Plan& plan, const F& f) {
     });
 }
 
-// The rows of one body in one frame, copied together: they lie apart in memory, and are read many times.
+// A copy of the rows of one body in one frame. The rows lie apart in memory and are read many times.
 class Gathered {
 public:
-    const int64_t stride;  // numbers between rows
+    // Numbers between rows.
+    const int64_t stride;
     explicit Gathered(int64_t columns)
         : stride(ceil_div(columns, 16) * 16), columns_(columns), rows_(kPart * stride), clip_(kPart) {}
     const float* row(int64_t i) const { return rows_.get() + i * stride; }

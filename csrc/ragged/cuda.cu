@@ -1,6 +1,7 @@
-// The padding-free layers on CUDA. A slot is a body of a frame of the padded row. `outer` and `expand` give a
-// thread block one slot and the clips that have it. `project`, whose sums run over slots, gives it clips that
-// have about the same ones. No sum crosses blocks through atomics, so every result has one order of addition.
+// The padding-free layers on CUDA. A slot is a body of a frame of the padded row. In `outer` and `expand` a
+// thread block computes one slot for the clips that have it. The sums of `project` run over slots, so there a
+// thread block computes clips that have about the same slots. No atomics: every sum has one order of
+// addition.
 #include "ragged/cuda.h"
 
 #include <cstdio>
@@ -11,11 +12,16 @@
 namespace skelbench::ragged {
 namespace {
 
-constexpr int kClips = 64;                         // clips of a tile
-constexpr int kColumns = 80;                       // numbers of a row in a tile: NTU's 75 fit
-constexpr int kThreads = 256;                      // of the kernels that are not tiles
-constexpr int kSummands = 16;                      // rows that `sum_rows` adds apart
-constexpr int64_t kBlocks = 1024, kMaxParts = 64;  // project: blocks aimed at, and parts of a sum at most
+// Clips of a tile.
+constexpr int kClips = 64;
+// Numbers of a row in a tile. NTU rows have 75.
+constexpr int kColumns = 80;
+// Threads per block of the kernels without a tile.
+constexpr int kThreads = 256;
+// Rows that `sum_rows` adds up before it adds them to the result.
+constexpr int kSummands = 16;
+// For `project`: the desired number of thread blocks, and the most parts of a sum.
+constexpr int64_t kBlocks = 1024, kMaxParts = 64;
 
 using ByClip = Tile<kClips>;
 using ByColumn = Tile<kColumns>;
@@ -36,14 +42,15 @@ __global__ void check_clips(Clips clips, int64_t rows) {
     __trap();
 }
 
-// The clips that have a slot, in order, as one block finds them.
+// The clips that have a slot, in order, found by one thread block.
 template <int Threads, int Capacity>
 struct Present {
     int64_t row[Capacity];
     int32_t clip[Capacity];
     int votes[Threads / 32];
 
-    // Of clips first..last that have the slot: leaves out `skip`, keeps at most Capacity; returns how many.
+    // Finds the clips among first..last that have the slot, without the first `skip` of them and at most
+    // Capacity. Returns how many.
     __device__ int find(const Clips& clips, int64_t slot, int64_t first, int64_t last, int64_t skip) {
         const int64_t frame = slot / clips.max_bodies, body = slot % clips.max_bodies;
         int64_t place = -skip;
@@ -70,8 +77,8 @@ struct Present {
 
 // ---- project ----
 
-// Clips with the same slots next to each other: by bodies, then start, then end. `order` is found by
-// counting, for each clip, those before it: B^2 comparisons, 1 us of a GPU for a batch of 1024.
+// Sorts the clips by bodies, then start, then end, so that clips with the same slots are neighbours. The rank
+// of a clip is the number of clips before it: B^2 comparisons, about a million for a batch of 1024.
 __global__ void sort_clips(Clips clips, int32_t* order) {
     __shared__ int64_t keys[kThreads];
     const auto key = [&](int64_t c) {
@@ -91,7 +98,8 @@ __global__ void sort_clips(Clips clips, int32_t* order) {
     if (i < clips.count) order[rank] = static_cast<int32_t>(i);
 }
 
-// parts[z] (count, units): what the z-th share of its frames adds to each clip. Grid: clips, units, parts.
+// parts[z] (count, units): the sum over the z-th share of the frames, for each clip. Grid: clips, units,
+// parts.
 __global__ void __launch_bounds__(ByClip::kThreads)
     project_tiles(Clips clips, const int32_t* order, const float* x, Weight<const float> w, float* parts) {
     __shared__ ByClip::Memory memory;
@@ -204,7 +212,7 @@ __global__ void __launch_bounds__(ByColumn::kThreads)
     });
 }
 
-// A block a slot, a thread a column.
+// A thread block per slot, a thread per column.
 __global__ void sum_rows(Clips clips, const float* x, float* out) {
     __shared__ Present<kThreads, kThreads> present;
     const int64_t slot = blockIdx.x, columns = clips.columns, column = blockIdx.y * kThreads + threadIdx.x;
@@ -220,7 +228,7 @@ __global__ void sum_rows(Clips clips, const float* x, float* out) {
     if (column < columns) out[slot * columns + column] = sum;
 }
 
-// A block of kScanThreads. A clip that does not fit its padded row counts as no rows.
+// One thread block of kScanThreads. A clip that does not fit its padded row counts as no rows.
 __global__ void place(Clips clips, int64_t* offsets, Scanned* found) {
     running_sums(
         clips.count,

@@ -2,66 +2,87 @@
 #pragma once
 #include <cstdint>
 
+#include "isa/inline.h"
+#include "isa/levels.h"
+
 namespace skelbench::ragged {
 
-// Frames are taken in blocks of this many: a clip that has a whole block is multiplied with all of it at
+// Frames are processed in blocks of this many. A clip that has a whole block is multiplied with all of it at
 // once.
 inline constexpr int64_t kBlock = 4;
 
 // The rows of one body of one clip in one block of frames.
 struct Entry {
     int32_t clip;
-    int32_t bodies;  // packed rows from one frame of the clip to the next
-    int64_t row;     // packed row of the first frame that the clip has in the block
+    // Packed rows from one frame of the clip to the next.
+    int32_t bodies;
+    // Packed row of the first frame that the clip has in the block.
+    int64_t row;
 };
 
-// Which clips have what. Entries are grouped by block, body, and the frames that the clip has in the block.
+// The entries of a batch, grouped by block, body, and the frames that the clip has in the block.
 struct Plan {
-    int64_t columns;  // numbers per row: J * 3
-    int64_t length;   // frames of the padded row
-    int64_t bodies;   // bodies of the padded row
-    int64_t blocks;   // ceil(length / kBlock)
+    // Numbers per row: J * 3.
+    int64_t columns;
+    // Frames and bodies of the padded row.
+    int64_t length, bodies;
+    // ceil(length / kBlock)
+    int64_t blocks;
     const Entry* entries;
-    const int64_t* begin;  // (groups + 1,)
+    // (groups + 1,), the first entry of each group.
+    const int64_t* begin;
 
-    static int64_t in_block(int64_t bodies) { return bodies * kBlock * kBlock; }
-    // Group of the clips that have frames first..last of the block, and this body.
-    int64_t group(int64_t block, int64_t body, int64_t first, int64_t last) const {
+    // The group of the clips that have this body and exactly the frames first..last of the block.
+    SKELBENCH_INLINE int64_t group(int64_t block, int64_t body, int64_t first, int64_t last) const {
         return ((block * bodies + body) * kBlock + first) * kBlock + last;
     }
-    int64_t features() const { return length * bodies * columns; }
+    SKELBENCH_INLINE int64_t features() const { return length * bodies * columns; }
 };
 
-// A weight matrix over (feature, unit): a linear layer keeps it (unit, feature), a decoder (feature, unit).
+// A weight matrix over (feature, unit). A linear layer stores it as (unit, feature), a decoder as (feature,
+// unit).
 template <class T>
 struct Weight {
     T* data;
     int64_t units;
-    int64_t feature_stride, unit_stride;  // one of them is 1
+    // One of the strides is 1.
+    int64_t feature_stride, unit_stride;
 };
 
-// A step of stochastic gradient descent with momentum (Sutskever et al. 2013, as torch.optim.SGD has it):
-// with the gradient g of a weight w, b = momentum * b + g + decay * w, then w -= rate * b.
-struct Descent {
-    float *weight, *buffer;  // (units, features)
+// A step of stochastic gradient descent with momentum (Sutskever et al. 2013, in the form of
+// torch.optim.SGD). With g the gradient of a weight w: buffer = momentum * buffer + g + decay * w, then w -=
+// rate * buffer.
+struct SgdStep {
+    // (units, features)
+    float *weight, *buffer;
     float rate, momentum, decay;
 };
 
+struct Projection {
+    // out[clip] += sum over the clip's rows of x[row] * W[its features]. out (clips, padded(units)).
+    void (*run)(const Plan&, const float* x, const Weight<const float>&, float* out);
+    // Units that are computed at once.
+    int64_t lanes;
+
+    SKELBENCH_INLINE int64_t padded(int64_t units) const { return (units + lanes - 1) / lanes * lanes; }
+};
+
+// A level leaves null what a plainer level does as well.
 struct Kernels {
-    // out[clip] += sum over the clip's rows of x[row] * W[its features]; out (clips, ceil(units / lanes) *
-    // lanes).
-    void (*project)(const Plan&, const float* x, const Weight<const float>&, float* out);
-    // W[features] = sum over clips of outer(x[row], g[clip]); zero where no clip has the frame. g (clips,
+    const Projection* project = nullptr;
+    // W[features] = sum over clips of outer(x[row], g[clip]), zero where no clip has the frame. g (clips,
     // units).
-    void (*outer)(const Plan&, const float* x, const float* g, int64_t clips, const Weight<float>&);
-    // The descent of a linear layer's weight along the gradient that `outer` gives, which is not stored.
-    void (*descend)(const Plan&, const float* x, const float* g, int64_t clips, int64_t units,
-                    const Descent&);
-    // y[row] = bias[its features] + W[its features] * hidden[clip]; hidden (clips, units).
-    void (*expand)(const Plan&, const float* hidden, const Weight<const float>&, const float* bias, float* y);
+    void (*outer)(const Plan&, const float* x, const float* g, int64_t clips, const Weight<float>&) = nullptr;
+    // The step of SGD on a linear layer's weight along the gradient of `outer`, which is not stored.
+    void (*sgd)(const Plan&, const float* x, const float* g, int64_t clips, int64_t units,
+                const SgdStep&) = nullptr;
+    // y[row] = bias[its features] + W[its features] * hidden[clip]. hidden (clips, units).
+    void (*expand)(const Plan&, const float* hidden, const Weight<const float>&, const float* bias,
+                   float* y) = nullptr;
     // out[features] = sum over clips of x[row].
-    void (*sum)(const Plan&, const float* x, float* out);
-    int64_t lanes;  // units that are computed at once
+    void (*sum)(const Plan&, const float* x, float* out) = nullptr;
+
+    static const Kernels SKELBENCH_LEVELS;
 };
 
 }  // namespace skelbench::ragged

@@ -1,9 +1,8 @@
-// The padding-free layers on CUDA: checks and memory; cuda.cu computes. Only ragged_decode waits, for the
+// The padding-free layers on CUDA: checks and memory. cuda.cu computes. Only ragged_decode waits, for the
 // size of its result.
 #include <torch/csrc/stable/accelerator.h>
 #include <torch/csrc/stable/library.h>
 
-#include <initializer_list>
 #include <tuple>
 
 #include "cuda/stream.h"
@@ -13,19 +12,13 @@
 namespace skelbench::ragged {
 namespace {
 
-void check_device(const Tensor& first, std::initializer_list<const Tensor*> others) {
-    for (const Tensor* x : others)
-        STD_TORCH_CHECK(x->is_cuda() && x->get_device_index() == first.get_device_index(),
-                        "every tensor must be on one device");
-}
-
 Tensor bytes(const Tensor& like, int64_t count) {
     return torch::stable::new_empty(like, {count}, ScalarType::Byte);
 }
 
 Tensor ragged_linear(Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, Tensor start, Tensor weight,
                      Tensor bias, int64_t length, int64_t max_bodies) {
-    check_device(joints, {&offsets, &frames, &bodies, &start, &weight, &bias});
+    check_one_device("ragged_linear", joints, {&offsets, &frames, &bodies, &start, &weight, &bias});
     const torch::stable::accelerator::DeviceGuard guard(joints.get_device_index());
     const Linear a(joints, weight, bias, length, max_bodies);
     const HeldClips held(offsets, frames, bodies, start, length, max_bodies, a.columns);
@@ -42,7 +35,7 @@ Tensor ragged_linear(Tensor joints, Tensor offsets, Tensor frames, Tensor bodies
 
 Tensor ragged_linear_backward(Tensor grad, Tensor joints, Tensor offsets, Tensor frames, Tensor bodies,
                               Tensor start, int64_t length, int64_t max_bodies) {
-    check_device(joints, {&offsets, &frames, &bodies, &start, &grad});
+    check_one_device("ragged_linear_backward", joints, {&offsets, &frames, &bodies, &start, &grad});
     const torch::stable::accelerator::DeviceGuard guard(joints.get_device_index());
     const LinearGradient a(joints, grad, frames.size(0));
     const HeldClips held(offsets, frames, bodies, start, length, max_bodies, a.columns);
@@ -54,7 +47,7 @@ Tensor ragged_linear_backward(Tensor grad, Tensor joints, Tensor offsets, Tensor
     return grad_weight;
 }
 
-// The clips of a decoder, whose rows lie one clip after the other.
+// The clips of a decoder. Their rows follow each other without gaps.
 struct Decoded {
     HeldClips held;
     Scanned found{};
@@ -76,15 +69,16 @@ struct Decoded {
 
 Tensor ragged_decode(Tensor hidden, Tensor weight, Tensor bias, Tensor frames, Tensor bodies, Tensor start,
                      int64_t length, int64_t max_bodies) {
-    check_device(hidden, {&weight, &bias, &frames, &bodies, &start});
+    check_one_device("ragged_decode", hidden, {&weight, &bias, &frames, &bodies, &start});
     const torch::stable::accelerator::DeviceGuard guard(hidden.get_device_index());
-    const Decoder a(hidden, weight, bias, frames.size(0), length, max_bodies);
+    const Decoder a(hidden, weight, frames.size(0), length, max_bodies);
+    const Tensor offset = a.checked_bias(bias);
     const Decoded d(frames, bodies, start, length, max_bodies, a.columns, true);
     Tensor out = torch::stable::new_empty(hidden, {d.found.total, a.columns});
     check_launch(
         expand_cuda({d.held.clips, d.found.total, current_stream(hidden.get_device_index())},
                     a.hidden.const_data_ptr<float>(), {a.weight.const_data_ptr<float>(), a.units, a.units, 1},
-                    a.bias.const_data_ptr<float>(), out.mutable_data_ptr<float>()),
+                    offset.const_data_ptr<float>(), out.mutable_data_ptr<float>()),
         "ragged_decode");
     return out;
 }
@@ -92,9 +86,10 @@ Tensor ragged_decode(Tensor hidden, Tensor weight, Tensor bias, Tensor frames, T
 std::tuple<Tensor, Tensor, Tensor> ragged_decode_backward(Tensor grad, Tensor hidden, Tensor weight,
                                                           Tensor frames, Tensor bodies, Tensor start,
                                                           int64_t length, int64_t max_bodies) {
-    check_device(grad, {&hidden, &weight, &frames, &bodies, &start});
+    check_one_device("ragged_decode_backward", grad, {&hidden, &weight, &frames, &bodies, &start});
     const torch::stable::accelerator::DeviceGuard guard(grad.get_device_index());
-    const DecoderGradient a(grad, hidden, weight, frames.size(0), length, max_bodies);
+    const Decoder a(hidden, weight, frames.size(0), length, max_bodies);
+    const Tensor g = a.checked_grad(grad);
     const Decoded d(frames, bodies, start, length, max_bodies, a.columns, false);
     const CudaBatch batch{d.held.clips, grad.size(0), current_stream(grad.get_device_index())};
     const int64_t units = a.units;
@@ -102,7 +97,7 @@ std::tuple<Tensor, Tensor, Tensor> ragged_decode_backward(Tensor grad, Tensor hi
            grad_weight = torch::stable::new_empty(hidden, {weight.size(0), units}),
            grad_bias = torch::stable::new_empty(hidden, {weight.size(0)}),
            scratch = bytes(hidden, project_scratch_bytes(batch.clips, units));
-    const float* rows = a.grad.const_data_ptr<float>();
+    const float* rows = g.const_data_ptr<float>();
     check_launch(project_cuda(batch, rows, {a.weight.const_data_ptr<float>(), units, units, 1}, nullptr,
                               scratch.mutable_data_ptr(), grad_hidden.mutable_data_ptr<float>()),
                  "ragged_decode_backward");

@@ -1,4 +1,4 @@
-// Panels of a weight: (feature, lanes) in a row, whichever way round the weight is stored.
+// Panels of a weight: contiguous (features, lanes), however the weight is stored.
 #pragma once
 #include <cstring>
 
@@ -26,7 +26,7 @@ inline void read_panel(const Weight<const float>& w, int64_t feature, int64_t fe
     }
 }
 
-// panel (units, stride) = W[feature .. feature + features] with the features in a row.
+// panel (units, stride) = W[feature .. feature + features] transposed.
 template <class V>
 inline void read_columns(const Weight<const float>& w, int64_t feature, int64_t features, float* panel,
                          int64_t stride) {
@@ -39,7 +39,7 @@ inline void read_columns(const Weight<const float>& w, int64_t feature, int64_t 
     }
 }
 
-// The other way round of read_panel; what lies beyond the last unit is dropped.
+// The inverse of read_panel. Units beyond the last one are dropped.
 template <class V>
 inline void write_panel(const Weight<float>& w, int64_t feature, int64_t features, int64_t unit,
                         const float* panel) {

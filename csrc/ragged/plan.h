@@ -1,4 +1,4 @@
-// The plan of a batch: its clips' rows, grouped by the frames they fill.
+// The plan of a batch (kernels.h), built from its clips.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -18,7 +18,7 @@ public:
         visit(clips, [&](int64_t group, const Entry&) { ++begin_[group + 2]; });
         for (size_t g = 2; g < begin_.size(); ++g) begin_[g] += begin_[g - 1];
         entries_.resize(begin_.back());
-        // begin_[g + 1] is the next free place of group g until all are placed; then it is where g ends.
+        // begin_[g + 1] is the next free place of group g. When all entries are placed, it is the end of g.
         visit(clips, [&](int64_t group, const Entry& entry) { entries_[begin_[group + 1]++] = entry; });
         plan_.entries = entries_.data();
         plan_.begin = begin_.data();

@@ -1,4 +1,5 @@
-// A thread block's tile of a product: sum over k of a[k][line] * b[k][column], from shared memory.
+// The tile of a product that a thread block computes: sum over k of a[k][line] * b[k][column], in shared
+// memory.
 #pragma once
 #include <cuda_runtime.h>
 
@@ -6,16 +7,19 @@
 
 namespace skelbench::ragged {
 
-constexpr int kDepth = 32;  // products that are summed apart, then added: less rounding than one long chain
-constexpr int kWidth = 64;  // columns of a tile
-constexpr int kOwn = 8;     // lines of a thread, which also has 4 columns
+// Products that are added up before the sum is added to the tile: less rounding than one long chain.
+constexpr int kDepth = 32;
+// Columns of a tile.
+constexpr int kWidth = 64;
+// Lines of a thread. It has 4 columns.
+constexpr int kOwn = 8;
 
 template <int Lines>
 class Tile {
 public:
     static constexpr int kThreads = Lines / kOwn * (kWidth / 4);
-    // Lines 4 words apart (mod 32): eight threads that write along k and four along lines miss each other's
-    // banks.
+    // Rows are 4 words apart (mod 32), so the writes of eight threads along k and four along lines use
+    // different banks.
     static constexpr int kLdA = Lines + 4, kLdB = kWidth + 4, kLdOut = kWidth + 1;
     static_assert(kThreads % 32 == 0 && kLdA % 4 == 0 && kLdA % 8 == 4 && kLdB % 8 == 4);
     union Memory {
@@ -27,8 +31,8 @@ public:
 
     __device__ explicit Tile(Memory& memory) : memory_(memory) {}
 
-    // Adds `depth` <= kDepth products: a(line, k) and b(column, k) read a number of each side. `*_along_k`
-    // says which of the two neighbouring threads should read next to each other.
+    // Adds `depth` <= kDepth products. a(line, k) and b(column, k) read a number of each operand. `*_along_k`
+    // says that neighbours along k are neighbours in memory.
     template <class A, class B>
     __device__ void add(int depth, const A& a, bool a_along_k, const B& b, bool b_along_k) {
         __syncthreads();
@@ -55,7 +59,8 @@ public:
             for (int j = 0; j < 4; ++j) sum_[i][j] += part[i][j];
     }
 
-    // Calls put(line, column, sum) for the whole tile, neighbouring threads along lines or along columns.
+    // Calls put(line, column, sum) for the whole tile. Neighbouring threads have neighbouring lines, or
+    // columns.
     template <class Put>
     __device__ void finish(bool along_lines, const Put& put) {
         __syncthreads();

@@ -1,7 +1,7 @@
-// Fuzzes the parser on every ISA level: mutated files, each in a heap block of its exact size, so that
-// AddressSanitizer sees any byte read beyond it. `python tests/csrc/fuzz.py` builds and runs it, for
-// libFuzzer (SKELBENCH_LIBFUZZER) where clang has it, and otherwise alone: ./fuzz SECONDS FAILED SEED...,
-// where FAILED is the file that an input is kept in should it fail.
+// Fuzzes the parser on every ISA level with mutated files. Each is in a heap block of its exact size, so
+// AddressSanitizer sees any byte that is read beyond it. `python tests/csrc/fuzz.py` builds and runs this
+// file: with libFuzzer (SKELBENCH_LIBFUZZER) if clang has it, otherwise alone as ./fuzz SECONDS FAILED
+// SEED... An input that fails is written to the file FAILED.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -49,7 +49,7 @@ bool same_bits(const Floats& a, const Floats& b) {
 
 }  // namespace
 
-// Every ISA level must say the same, and so must reading the positions alone.
+// Every ISA level must give the same result, and so must reading the positions alone.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     Recording plain;

@@ -1,9 +1,9 @@
-// Twelve short decimals of a line at once, with AVX2: what nearly all bytes of a .skeleton file are.
+// Parses a line of twelve short decimals with AVX2. Nearly all bytes of a .skeleton file are such lines.
 //
 // The blanks of the line are found 32 bytes at a time (as in Langdale and Lemire, "Parsing gigabytes of JSON
-// per second", 2019), then each number is 16 bytes that end where it ends: its digits are moved together over
-// the point and summed by multiply-adds. Anything unusual (an exponent, a NaN, two blanks) is left to the
-// parser's slow path.
+// per second", 2019). A number is then loaded as the 16 bytes that end where it ends. Its digits are joined
+// over the point and combined by multiply-adds. Anything unusual (an exponent, a NaN, two blanks) is left to
+// the parser's slow path.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -18,9 +18,12 @@
 
 namespace skeleton_file {
 
-constexpr std::size_t kLineReach = 128;   // bytes read from the line's begin on
-constexpr std::size_t kNumberReach = 16;  // bytes read before a number's end
-constexpr unsigned kMostBytes = 15;       // of a number without its sign
+// Bytes that are read from the begin of a line.
+constexpr std::size_t kLineReach = 128;
+// Bytes that are read before the end of a number.
+constexpr std::size_t kNumberReach = 16;
+// The most bytes of a number, without its sign.
+constexpr unsigned kMostBytes = 15;
 
 inline bool has_avx2() {
     static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
@@ -29,11 +32,14 @@ inline bool has_avx2() {
 }
 
 struct LineTables {
-    alignas(16)
-        std::uint8_t join[17][16];  // by the bytes after the point (16: no point): moves the digits together
-    alignas(16) std::uint8_t keep[17][16];  // by the bytes of a number: clears what stands before it
-    double power[2][17];                    // by sign and decimals
-    std::uint32_t bytes[17];                // by the bytes of a number: a bit for each
+    // Indexed by the bytes after the point (16: no point): a shuffle that joins the digits.
+    alignas(16) std::uint8_t join[17][16];
+    // Indexed by the bytes of a number: a mask that clears what comes before it.
+    alignas(16) std::uint8_t keep[17][16];
+    // Indexed by the sign and the number of decimals.
+    double power[2][17];
+    // Indexed by the bytes of a number: one bit for each.
+    std::uint32_t bytes[17];
 
     constexpr LineTables() : join(), keep(), power(), bytes() {
         for (int n = 0; n <= 16; ++n) {
@@ -42,7 +48,8 @@ struct LineTables {
                 join[n][i] = from < 0 ? 0x80 : static_cast<std::uint8_t>(from);
                 keep[n][i] = i >= 16 - n ? 0xFF : 0;
             }
-            power[0][n] = n == 0 || n == 16 ? 1.0 : power[0][n - 1] * 10;  // exact up to 1e22
+            // Exact up to 1e22.
+            power[0][n] = n == 0 || n == 16 ? 1.0 : power[0][n - 1] * 10;
             power[1][n] = -power[0][n];
             bytes[n] = (0xFFFFu << (16 - n)) & 0xFFFFu;
         }
@@ -50,15 +57,16 @@ struct LineTables {
 };
 inline constexpr LineTables kLine;
 
-// Reads `[-]digits[.digits]` twelve times, one blank between, from `line`, of which kLineReach bytes and the
-// kNumberReach before it must be readable. Writes the nearest doubles rounded to float, and returns the
-// number of bytes up to the newline or carriage return; returns 0 where the line is not of this form.
+// Reads `[-]digits[.digits]` twelve times, with one blank between, from `line`. kLineReach bytes of the line
+// and kNumberReach bytes before it must be readable. Writes the nearest doubles rounded to float. Returns the
+// number of bytes up to the newline or carriage return, or 0 if the line is not of this form.
 //
-// A mantissa below 10^15 over an exact power of ten is rounded once, by the division (Clinger 1990).
+// A mantissa below 10^15 divided by an exact power of ten is rounded once (Clinger 1990).
 __attribute__((always_inline, target(SKELETON_FILE_TARGET))) inline std::size_t twelve_short_decimals(
     const char* line, float* out) {
     constexpr int kNumbers = 12;
-    std::uint32_t blank[4], control[4];  // a bit for each byte: at most ' ', below ' ' (as signed bytes)
+    // A bit for each byte: at most ' ', and below ' ' (as signed bytes).
+    std::uint32_t blank[4], control[4];
     for (int i = 0; i < 4; ++i) {
         const __m256i text = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(line + 32 * i));
         const __m256i space = _mm256_set1_epi8(' ');
@@ -70,12 +78,12 @@ __attribute__((always_inline, target(SKELETON_FILE_TARGET))) inline std::size_t 
     const auto joined = [](const std::uint32_t* half) { return half[0] | std::uint64_t{half[1]} << 32; };
     std::uint64_t low = joined(blank), high = joined(blank + 2);
     const int in_low = std::popcount(low);
-    int ends[2 *
-             kNumbers];  // those beyond the last found hold 64 or 128 and are written over or not looked at
+    // Ends beyond the last one found are 64 or 128. They are overwritten or not used.
+    int ends[2 * kNumbers];
     if (in_low > kNumbers) return 0;
     for (int i = 0; i < kNumbers; ++i, low &= low - 1) ends[i] = std::countr_zero(low);
     for (int i = 0; i < kNumbers; ++i, high &= high - 1) ends[in_low + i] = 64 + std::countr_zero(high);
-    // The first control character ends the twelfth number, so that spaces end the others.
+    // The first control character must end the twelfth number. So spaces end the others.
     const std::uint64_t low_control = joined(control), high_control = joined(control + 2);
     const int length = low_control ? std::countr_zero(low_control) : 64 + std::countr_zero(high_control);
     if (ends[kNumbers - 1] != length || length == static_cast<int>(kLineReach)) return 0;
@@ -97,10 +105,10 @@ __attribute__((always_inline, target(SKELETON_FILE_TARGET))) inline std::size_t 
         const std::uint32_t found = static_cast<std::uint32_t>(_mm_movemask_epi8(small)) & bytes;
         const __m128i is_point = _mm_cmpeq_epi8(text, _mm_set1_epi8('.'));
         const std::uint32_t point = static_cast<std::uint32_t>(_mm_movemask_epi8(is_point)) & bytes;
-        // Digits but for one point at most, and one digit at least.
+        // All bytes are digits, except for at most one point. There is at least one digit.
         unusual |= (found ^ point ^ bytes) | (point & (point - 1)) | ((found - 1) >> 16);
-        // Bit 15 stands for the last byte: the zeros above the point are its decimals, 16 where there is
-        // none.
+        // Bit 15 is the last byte. The number of zeros above the point is the number of decimals, 16 without
+        // a point.
         const unsigned decimals = static_cast<unsigned>(std::countl_zero(point << 16 | 0x8000));
         const __m128i keep = _mm_load_si128(reinterpret_cast<const __m128i*>(kLine.keep[size]));
         const __m128i join = _mm_load_si128(reinterpret_cast<const __m128i*>(kLine.join[decimals]));
@@ -112,32 +120,37 @@ __attribute__((always_inline, target(SKELETON_FILE_TARGET))) inline std::size_t 
     if (unusual) return 0;
     const __m256i order = _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7);
     for (int i = 0; i < kNumbers; i += 4) {
-        __m256i fours[2];  // of two numbers each: their digits by fours
+        // The digits of two numbers each, in groups of four.
+        __m256i fours[2];
         for (int pair = 0; pair < 2; ++pair) {
             const auto* two = reinterpret_cast<const __m128i*>(digits[i + 2 * pair]);
-            // Loaded by halves, as they were stored: a load over two recent stores waits for both.
+            // Loaded in halves, as they were stored. A load that spans two recent stores waits for both.
             const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(two[0]), two[1], 1);
-            const __m256i twos = _mm256_maddubs_epi16(both, _mm256_set1_epi16(0x010A));  // 10, 1
-            fours[pair] = _mm256_madd_epi16(twos, _mm256_set1_epi32(0x10064));           // 100, 1
+            // Weights 10 and 1, then 100 and 1.
+            const __m256i twos = _mm256_maddubs_epi16(both, _mm256_set1_epi16(0x010A));
+            fours[pair] = _mm256_madd_epi16(twos, _mm256_set1_epi32(0x10064));
         }
         const __m256i packed = _mm256_packus_epi32(fours[0], fours[1]);
-        const __m256i eights = _mm256_madd_epi16(packed, _mm256_set1_epi32(0x12710));  // 10000, 1
-        const __m256i sorted = _mm256_permutevar8x32_epi32(eights, order);  // upper eights, then lower
+        // Weights 10000 and 1.
+        const __m256i eights = _mm256_madd_epi16(packed, _mm256_set1_epi32(0x12710));
+        // The upper eight digits of all numbers, then the lower eight.
+        const __m256i sorted = _mm256_permutevar8x32_epi32(eights, order);
         const __m256d upper = _mm256_cvtepi32_pd(_mm256_castsi256_si128(sorted));
         const __m256d lower = _mm256_cvtepi32_pd(_mm256_extracti128_si256(sorted, 1));
-        const __m256d mantissa = _mm256_add_pd(_mm256_mul_pd(upper, _mm256_set1_pd(1e8)), lower);  // exact
+        // Exact.
+        const __m256d mantissa = _mm256_add_pd(_mm256_mul_pd(upper, _mm256_set1_pd(1e8)), lower);
         _mm_storeu_ps(out + i, _mm256_cvtpd_ps(_mm256_div_pd(mantissa, _mm256_load_pd(powers + i))));
     }
     return static_cast<std::size_t>(length);
 }
 
-// Reads `most` lines at most, with their newlines, and keeps the first `fields` numbers of each; moves `at`
-// behind them, and returns how many it read. Any other end of a line belongs to its last number, which is
-// then none.
+// Reads up to `most` lines with their newlines, and keeps the first `fields` numbers of each. Moves `at`
+// behind them and returns how many it read. Any other character at the end of a line belongs to its last
+// number, which is then invalid.
 __attribute__((target(SKELETON_FILE_TARGET))) inline int short_lines_avx2(const char*& at, const char* end,
                                                                           float* rows, int fields, int most) {
     int lines = 0;
-    // One byte more than the reach, for the newline behind a carriage return.
+    // One byte more than the reach, for the newline after a carriage return.
     for (; lines < most && end - at > static_cast<std::ptrdiff_t>(kLineReach); ++lines) {
         float numbers[12];
         const std::size_t length = twelve_short_decimals(at, numbers);

@@ -1,9 +1,9 @@
-// Twelve short decimals of a line at once, with AVX-512 (VBMI2): joint_line.h's work without a loop over the
+// Parses a line of twelve short decimals with AVX-512 (VBMI2), like joint_line.h but without a loop over the
 // numbers.
 //
-// The places of the blanks are compressed to bytes, and each number is moved, by one permutation of the
-// line's bytes, to the end of 16 bytes of its own, four numbers to a register. What is asked of a number
-// (digits only, one point) is asked of the 16 bits that its bytes have in a mask.
+// The places of the blanks are compressed to bytes. One permutation of the line's bytes moves each number to
+// the end of 16 bytes of its own, four numbers per register. The checks of a number (digits only, one point)
+// are done on the 16 bits that its bytes have in a mask.
 #pragma once
 
 #include "skeleton_file/joint_line.h"
@@ -22,19 +22,25 @@ inline bool has_avx512() {
     return has;
 }
 
-// A register holds four numbers, 16 bytes each, in an order that the packing below brings back to the line's.
-// Where only the first three numbers are wanted, they are in the last register.
+// A register has four numbers of 16 bytes. Their order is such that the packing below restores the order of
+// the line. If only the first three numbers are wanted, they are in the last register.
 template <bool kPositions>
 struct WideTables {
-    static constexpr int kEight = kPositions ? 4 : 0, kFour = kPositions ? 0 : 8;  // the first number of each
+    // The first number of the eight in two registers, and of the four in the last one.
+    static constexpr int kEight = kPositions ? 4 : 0, kFour = kPositions ? 0 : 8;
     static constexpr int kNumber[3][4] = {{kEight, kEight + 2, kEight + 4, kEight + 6},
                                           {kEight + 1, kEight + 3, kEight + 5, kEight + 7},
                                           {kFour, kFour + 2, kFour + 1, kFour + 3}};
-    alignas(64) std::uint8_t number[3][64];   // of each byte of each register: its number
-    alignas(64) std::uint8_t place[3][64];    // of each byte of each register: its number's place in them
-    alignas(64) std::uint8_t byte[64];        // 0 to 63
-    alignas(64) std::uint8_t lane[64];        // 0 to 15, four times
-    alignas(64) std::uint32_t by_number[16];  // of each number: its place in the registers
+    // For each byte of each register: its number.
+    alignas(64) std::uint8_t number[3][64];
+    // For each byte of each register: the place of its number in the registers.
+    alignas(64) std::uint8_t place[3][64];
+    // 0 to 63.
+    alignas(64) std::uint8_t byte[64];
+    // 0 to 15, four times.
+    alignas(64) std::uint8_t lane[64];
+    // For each number: its place in the registers.
+    alignas(64) std::uint32_t by_number[16];
     alignas(64) double power[16];
 
     constexpr WideTables() : number(), place(), byte(), lane(), by_number(), power() {
@@ -53,8 +59,8 @@ struct WideTables {
 template <bool kPositions>
 inline constexpr WideTables<kPositions> kWide;
 
-// As twelve_short_decimals, but reads nothing before `line`, leaves numbers that end with their point to the
-// slow path, and where kPositions is set writes only the first three.
+// Like twelve_short_decimals, with three differences. It reads nothing before `line`. It leaves numbers that
+// end with their point to the slow path. With kPositions it writes only the first three numbers.
 template <bool kPositions>
 __attribute__((always_inline, target(SKELETON_FILE_AVX512_TARGET))) inline std::size_t
 twelve_short_decimals_avx512(const char* line, float* out) {
@@ -68,7 +74,7 @@ twelve_short_decimals_avx512(const char* line, float* out) {
     const std::uint64_t high_blank = _mm512_cmple_epi8_mask(high, space);
     const int length = low_control ? std::countr_zero(low_control) : 64 + std::countr_zero(high_control);
 
-    // Where the numbers end: the first blanks of both halves, the second's moved up behind the first's.
+    // The ends of the numbers: the blanks of the first half, then those of the second half.
     const __m512i byte = _mm512_load_si512(kTables.byte);
     const __m128i lane16 = _mm512_castsi512_si128(byte);
     const __m128i in_low = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(low_blank, byte));
@@ -76,16 +82,17 @@ twelve_short_decimals_avx512(const char* line, float* out) {
         _mm512_maskz_compress_epi8(high_blank, _mm512_add_epi8(byte, _mm512_set1_epi8(64))));
     const __m128i behind = _mm_sub_epi8(lane16, _mm_set1_epi8(static_cast<char>(std::popcount(low_blank))));
     const __m128i ends = _mm_or_si128(in_low, _mm_shuffle_epi8(in_high, behind));
-    // The first control character ends the twelfth number, so that spaces end the others.
+    // The first control character must end the twelfth number. So spaces end the others.
     if (_mm_extract_epi8(ends, 11) != length || length == static_cast<int>(kLineReach)) return 0;
-    // Where they begin, behind their sign.
+    // The begins of the numbers, after their signs.
     const __m128i one = _mm_set1_epi8(1);
     const __m128i starts = _mm_add_epi8(_mm_slli_si128(ends, 1), _mm_min_epu8(lane16, one));
     const __m128i firsts =
         _mm512_castsi512_si128(_mm512_permutex2var_epi8(low, _mm512_castsi128_si512(starts), high));
     const __mmask16 negative = _mm_cmpeq_epi8_mask(firsts, _mm_set1_epi8('-'));
     const __m128i begins = _mm_mask_add_epi8(starts, negative, starts, one);
-    const __m128i most = _mm_sub_epi8(_mm_sub_epi8(ends, begins), one);  // bytes less one
+    // The bytes of a number, minus one.
+    const __m128i most = _mm_sub_epi8(_mm_sub_epi8(ends, begins), one);
     std::uint32_t unusual = _mm_cmpgt_epu8_mask(most, _mm_set1_epi8(kMostBytes - 1)) & kAll;
 
     const __m512i lane = _mm512_load_si512(kTables.lane);
@@ -101,7 +108,7 @@ twelve_short_decimals_avx512(const char* line, float* out) {
         points[group] = _mm512_cmpeq_epi8_mask(values[group], _mm512_set1_epi8('.' - '0'));
         wrong |= _mm512_cmpgt_epu8_mask(values[group], _mm512_set1_epi8(9)) ^ points[group];
     }
-    // 16 bits for each number: one point at most, and digits behind it.
+    // 16 bits for each number: at most one point, and digits after it.
     const __m256i point =
         _mm256_set_epi64x(0, static_cast<long long>(points[2]), static_cast<long long>(points[1]),
                           static_cast<long long>(points[0]));
@@ -110,8 +117,8 @@ twelve_short_decimals_avx512(const char* line, float* out) {
     unusual |= !_mm256_testz_si256(_mm256_or_si256(others, last), _mm256_set1_epi8(-1));
     if ((unusual | wrong) != 0) return 0;
 
-    // The zeros above the point are its decimals, 16 where there is none. The last four bits choose the power
-    // of ten, so that 16 decimals mean 10^0.
+    // The number of zeros above the point is the number of decimals, 16 without a point. The last four bits
+    // select the power of ten, so 16 decimals select 10^0.
     const __m512i decimals =
         _mm512_sub_epi32(_mm512_lzcnt_epi32(_mm512_cvtepu16_epi32(point)), _mm512_set1_epi32(16));
     const __m512i decimal_bytes = _mm512_broadcast_i32x4(_mm512_cvtepi32_epi8(decimals));
@@ -120,15 +127,17 @@ twelve_short_decimals_avx512(const char* line, float* out) {
         const __mmask64 before = _mm512_cmple_epi8_mask(_mm512_add_epi8(lane, after), _mm512_set1_epi8(15));
         const __m512i from = _mm512_mask_sub_epi8(lane, before, lane, _mm512_set1_epi8(1));
         const __m512i joined = _mm512_shuffle_epi8(values[group], from);
-        const __m512i twos = _mm512_maddubs_epi16(joined, _mm512_set1_epi16(0x010A));  // 10, 1
-        values[group] = _mm512_madd_epi16(twos, _mm512_set1_epi32(0x10064));           // 100, 1
+        // Weights 10 and 1, then 100 and 1.
+        const __m512i twos = _mm512_maddubs_epi16(joined, _mm512_set1_epi16(0x010A));
+        values[group] = _mm512_madd_epi16(twos, _mm512_set1_epi32(0x10064));
     }
-    // Of each number, its upper eight digits in 32 bits and its lower eight in the next, then all of them.
+    // The upper eight digits of a number in 32 bits, the lower eight in the next 32 bits (weights 10000 and
+    // 1), then all of them.
     const __m512i powers = _mm512_permutexvar_epi32(_mm512_load_si512(kTables.by_number), decimals);
     const __m512d few = _mm512_load_pd(kTables.power), many = _mm512_load_pd(kTables.power + 8);
     const __m256i four = _mm256_madd_epi16(
         _mm256_packus_epi32(_mm512_castsi512_si256(values[2]), _mm512_extracti64x4_epi64(values[2], 1)),
-        _mm256_set1_epi32(0x12710));  // 10000, 1
+        _mm256_set1_epi32(0x12710));
     const __m256i four_whole =
         _mm256_add_epi64(_mm256_mul_epu32(four, _mm256_set1_epi64x(100000000)), _mm256_srli_epi64(four, 32));
     const __m256i four_powers =
@@ -158,14 +167,14 @@ twelve_short_decimals_avx512(const char* line, float* out) {
     return static_cast<std::size_t>(length);
 }
 
-// As short_lines_avx2, of the first kFields numbers.
+// Like short_lines_avx2, for the first kFields numbers.
 template <int kFields>
 __attribute__((target(SKELETON_FILE_AVX512_TARGET))) inline int short_lines_avx512(const char*& at,
                                                                                    const char* end,
                                                                                    float* rows, int most) {
     static_assert(kFields == 3 || kFields == 12);
     int lines = 0;
-    // One byte more than the reach, for the newline behind a carriage return.
+    // One byte more than the reach, for the newline after a carriage return.
     for (; lines < most && end - at > static_cast<std::ptrdiff_t>(kLineReach); ++lines) {
         const std::size_t length = twelve_short_decimals_avx512<kFields == 3>(at, rows + lines * kFields);
         const char* stop = at + length;

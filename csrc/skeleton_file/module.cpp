@@ -1,4 +1,5 @@
-// Python face of the .skeleton parser: read(path), parse(bytes) and positions(path), all without the GIL.
+// The Python module of the .skeleton parser: read(path), parse(bytes) and positions(path), all without the
+// GIL.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -44,8 +45,8 @@ py::tuple to_python(Recording&& recording, int fields) {
                           hand_over(std::move(recording.joints), {bodies, skeleton_file::kJoints, fields}));
 }
 
-// The sum over x, y, z of the variance of points (..., 3): each sum in float, one point after the other,
-// which are the bits of numpy's var over the points.
+// The sum over x, y, z of the variance of points (..., 3). Each sum is in float, one point after the other,
+// so the result has the bits of numpy's var over the points.
 float spread(const py::array_t<float, py::array::c_style>& points) {
     const float* const first = points.data();
     const float* const end = first + points.size();
@@ -72,7 +73,7 @@ py::array_t<float, py::array::c_style> checked_points(const py::array& points) {
     return floats;
 }
 
-// The level that parses: the processor's best, or a lower one that SKELBENCH_ISA names.
+// The instruction set in use: the best of the processor, or a lower one that SKELBENCH_ISA names.
 std::atomic<Isa>& active_isa() {
     static std::atomic<Isa> isa{[] {
         const char* named = std::getenv("SKELBENCH_ISA");
@@ -105,7 +106,7 @@ std::string isa_use(const std::string& name) {
     throw py::error_already_set();
 }
 
-// Reads a whole file into `buffer`, which only grows, and sets `length`; returns 0 or an errno.
+// Reads a whole file into `buffer`, which only grows, and sets `length`. Returns 0 or an errno.
 int slurp(const std::string& path, std::vector<char>& buffer, std::size_t& length) {
     std::FILE* file = std::fopen(path.c_str(), "rb");
     if (!file) return errno;
@@ -125,7 +126,8 @@ py::tuple read_fields(const std::string& path, int fields) {
     int error = 0;
     {
         py::gil_scoped_release release;
-        thread_local std::vector<char> buffer;  // kept: files differ little in size
+        // Kept between calls, because files differ little in size.
+        thread_local std::vector<char> buffer;
         std::size_t length = 0;
         errno = 0;
         error = slurp(path, buffer, length);
@@ -157,14 +159,14 @@ py::tuple parse_bytes(const py::bytes& content) {
 
 PYBIND11_MODULE(_skeleton_file, module) {
     module.doc() = "NTU .skeleton files to arrays; see skelbench.data.read_skeleton.";
-    // A ValueError whose text is "line N: what was expected"; the Python side adds the path.
+    // A ValueError with the text "line N: what was expected". The Python side adds the path.
     py::register_exception<skeleton_file::ParseError>(module, "ParseError", PyExc_ValueError);
     const char* returns =
         "Returns (bodies int32 (F,), ids uint64 (B,), body_fields float32 (B, 9), joints float32 (B, 25, "
         "12)).";
     module.def("read", &read_file, py::arg("path"), returns);
     module.def("positions", &read_positions, py::arg("path"),
-               "As read, but joints are float32 (B, 25, 3); the other fields are read, and must be right.");
+               "As read, but joints are float32 (B, 25, 3). The other fields are read and checked.");
     module.def("parse", &parse_bytes, py::arg("content"), returns);
     module.def(
         "spread", [](const py::array& points) { return spread(checked_points(points)); }, py::arg("points"),

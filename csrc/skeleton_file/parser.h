@@ -1,4 +1,4 @@
-// The NTU .skeleton text format, parsed in one pass over the bytes. Knows neither Python nor torch.
+// A parser of the NTU .skeleton text format, in one pass over the bytes. It needs neither Python nor torch.
 //
 //   frames
 //   per frame:  bodies
@@ -7,7 +7,7 @@
 //               25
 //       per joint: x y z depthX depthY colorX colorY oW oX oY oZ trackingState
 //
-// Numbers are read as doubles and rounded to float, which is what numpy does with the same text.
+// Numbers are read as doubles and rounded to float, as numpy does with the same text.
 #pragma once
 
 #include <algorithm>
@@ -35,10 +35,12 @@ static_assert(std::endian::native == std::endian::little, "leading_digits reads 
 
 constexpr int kJoints = 25;
 constexpr int kJointFields = 12;
-constexpr int kPosition = 3;    // the first fields of a joint, which must be finite
-constexpr int kBodyFields = 9;  // after the bodyID
+// The first fields of a joint, which must be finite.
+constexpr int kPosition = 3;
+// Fields of a body after the bodyID.
+constexpr int kBodyFields = 9;
 
-// Elements that are appended hold no value until one is written: nothing is cleared first.
+// An allocator for vectors whose new elements are not cleared. They have no value until one is written.
 template <class T>
 struct Uncleared : std::allocator<T> {
     template <class U>
@@ -56,13 +58,17 @@ struct Uncleared : std::allocator<T> {
 };
 
 struct Recording {
-    std::vector<std::int32_t> bodies;             // (F) bodies in each frame
-    std::vector<std::uint64_t> ids;               // (B) bodyID of each body in each frame, in file order
-    std::vector<float> body_fields;               // (B, 9)
-    std::vector<float, Uncleared<float>> joints;  // (B, 25, fields kept)
+    // (F,), the bodies in each frame.
+    std::vector<std::int32_t> bodies;
+    // (B,), the bodyID of each body in each frame, in file order.
+    std::vector<std::uint64_t> ids;
+    // (B, 9)
+    std::vector<float> body_fields;
+    // (B, 25, fields kept)
+    std::vector<float, Uncleared<float>> joints;
 };
 
-// What the processor can do, as SKELBENCH_ISA names it.
+// The instruction sets, with the names that SKELBENCH_ISA uses.
 enum class Isa { scalar, avx2, avx512 };
 
 inline const char* name_of(Isa isa) {
@@ -85,15 +91,15 @@ public:
 
 class Parser {
 public:
-    // Every field is read and must be right; of a joint's twelve the first `fields`, 12 or 3, are kept.
+    // Reads and checks every field. Of the twelve fields of a joint it keeps the first `fields`, 12 or 3.
     explicit Parser(std::string_view text, int fields = kJointFields, Isa isa = best_isa())
         : at_(text.data()), end_(text.data() + text.size()), fields_(fields), isa_(isa) {}
 
     Recording parse() {
         Recording out;
         const std::uint64_t frames = count("the number of frames");
-        // A body takes at least 25 * 24 bytes of text, so a false count cannot ask for more memory than the
-        // file's size.
+        // A body has at least 25 * 24 bytes of text, so a wrong count cannot ask for more memory than the
+        // file has bytes.
         const std::size_t likely = static_cast<std::size_t>(end_ - at_) / 2000 + 1;
         out.joints.reserve(likely * kJoints * static_cast<std::size_t>(fields_));
         for (std::uint64_t frame = 0; frame < frames; ++frame) {
@@ -115,7 +121,8 @@ public:
     }
 
 private:
-    static constexpr std::uint64_t kMaxBodies = 1000;  // Kinect tracks 6; a larger count is a misread line
+    // Kinect tracks 6 bodies. A larger count is a misread line.
+    static constexpr std::uint64_t kMaxBodies = 1000;
 
     static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
     static bool is_blank_or_newline(char c) { return is_blank(c) || c == '\n'; }
@@ -191,13 +198,13 @@ private:
         }
     }
 
-    // Reads lines of twelve plain numbers, `most` at most, all at once where the processor can; returns how
-    // many.
+    // Reads up to `most` lines of twelve plain numbers, each with vector instructions if the processor has
+    // them. Returns how many lines it read.
     int short_lines(float* rows, int most) {
         int lines = 0;
 #ifdef SKELETON_FILE_AVX2
         static_assert(kJointFields == 12);
-        // A body's own line stands before its joints, so there are bytes enough before the first number.
+        // The line of the body comes before its joints, so there are enough bytes before the first number.
         if (isa_ == Isa::avx512) {
             lines = fields_ == kPosition ? short_lines_avx512<kPosition>(at_, end_, rows, most)
                                          : short_lines_avx512<kJointFields>(at_, end_, rows, most);
@@ -208,7 +215,7 @@ private:
         return lines;
     }
 
-    // The count was on the line before the one that is read now.
+    // For an error on the line before the current one.
     [[noreturn]] void fail_before(const std::string& what) const { throw ParseError(line_ - 1, what); }
 
     float number(int field, int fields, const char* of, bool finite) {
@@ -230,12 +237,14 @@ private:
         return rounded;
     }
 
-    // [-]digits[.digits]: a mantissa below 2^53 over an exact power of ten is rounded once, by the division,
-    // so that the result is the nearest double (Clinger 1990). Anything else is left to from_chars.
+    // Reads [-]digits[.digits]. A mantissa below 2^53 divided by an exact power of ten is rounded once, so
+    // the result is the nearest double (Clinger 1990). Returns false for any other number, which is left to
+    // from_chars.
     bool short_decimal(double& value) {
         static constexpr double kPowers[] = {1e0, 1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 1e8,
                                              1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
-        if (end_ - at_ < 48) return false;  // so that nothing below needs to look for the end
+        // Nothing below needs to check for the end of the text.
+        if (end_ - at_ < 48) return false;
         const char* at = at_;
         const bool negative = *at == '-';
         at += negative;
@@ -262,9 +271,9 @@ private:
         return true;
     }
 
-    // Appends the digits at `text`, 8 at most, to `mantissa` and returns how many there are: eight bytes at a
-    // time, as in Lemire, "Number parsing at a gigabyte per second", 2021. A byte c is a digit iff c ^ '0'
-    // < 10.
+    // Appends the digits at `text`, 8 at most, to `mantissa`, and returns how many there are. Eight bytes at
+    // a time, as in Lemire, "Number parsing at a gigabyte per second", 2021. A byte c is a digit if and only
+    // if (c ^ '0') < 10.
     static std::ptrdiff_t leading_digits(const char* text, std::uint64_t& mantissa) {
         static constexpr std::uint64_t kTens[] = {1,      10,      100,      1000,     10000,
                                                   100000, 1000000, 10000000, 100000000};
@@ -274,7 +283,8 @@ private:
         const std::uint64_t other = (chunk | (chunk + 0x0606060606060606)) & 0xF0F0F0F0F0F0F0F0;
         const int count = other ? std::countr_zero(other) >> 3 : 8;
         if (count == 0) return 0;
-        chunk <<= 8 * (8 - count);  // the first digit lies in the lowest byte: zeros before it
+        // The first digit is in the lowest byte. Zeros are put before it.
+        chunk <<= 8 * (8 - count);
         chunk = (chunk * 2561) >> 8;
         chunk = ((chunk & 0x00FF00FF00FF00FF) * 6553601) >> 16;
         chunk = ((chunk & 0x0000FFFF0000FFFF) * 42949672960001) >> 32;
@@ -282,8 +292,8 @@ private:
         return count;
     }
 
-    // Exponents, long mantissas, and the NaN and infinities that the coordinate mapper gives for points it
-    // cannot map.
+    // Reads any number: with an exponent, a long mantissa, or the NaN and infinities that the coordinate
+    // mapper gives for points that it cannot map.
     double any_number(const char* start, int field, int fields, const char* of) {
         double value = 0;
         const auto [stop, error] = std::from_chars(start, end_, value);

@@ -1,32 +1,18 @@
-// A call of the op as the kernels see it, on either device: its checks and its memory.
+// A call of the op on either device: its checks and its memory.
 #pragma once
-#include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
-#include <torch/headeronly/util/Exception.h>
-
+#include "host/tensors.h"
 #include "wl/kernels.h"
 
 namespace skelbench::wl {
-
-using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
 
 struct Call {
     Tensor labels, indptr, indices, tokens;
     Problem problem{};
 
     Call(const Tensor& l, const Tensor& p, const Tensor& i, int64_t iterations, int64_t bits)
-        : labels(torch::stable::contiguous(l)),
-          indptr(torch::stable::contiguous(p)),
-          indices(torch::stable::contiguous(i)) {
-        const auto is = [](const Tensor& x, int64_t dim, const char* name) {
-            STD_TORCH_CHECK(x.scalar_type() == ScalarType::Long && x.dim() == dim, name,
-                            " must be int64 with ", dim, " dimensions");
-        };
-        is(labels, 2, "labels");
-        is(indptr, 1, "indptr");
-        is(indices, 1, "indices");
+        : labels(checked(l, ScalarType::Long, 2, "labels")),
+          indptr(checked(p, ScalarType::Long, 1, "indptr")),
+          indices(checked(i, ScalarType::Long, 1, "indices")) {
         const int64_t nodes = labels.size(1);
         STD_TORCH_CHECK(indptr.size(0) == nodes + 1, "indptr has ", indptr.size(0), " numbers, but ", nodes,
                         " nodes need ", nodes + 1);

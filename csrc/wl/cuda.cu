@@ -1,6 +1,6 @@
-// Rooted subtrees on CUDA: one thread a node of a graph, one launch a depth. A depth reads the tokens of the
-// one before from the result itself; the neighbours of a warp's nodes lie close together and come from the
-// caches.
+// Weisfeiler-Lehman subtrees on CUDA: one thread per node of a graph, one launch per depth. A depth reads the
+// tokens of the depth before from the result. The neighbours of a warp's nodes are close together and come
+// from the caches.
 #include "wl/cuda.h"
 #include "wl/hash.h"
 

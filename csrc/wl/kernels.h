@@ -1,21 +1,29 @@
-// What the op asks of an ISA level.
+// What the op asks of a kernel: plain pointers and sizes, no torch.
 #pragma once
 #include <cstdint>
 
+#include "isa/levels.h"
+
 namespace skelbench::wl {
 
-// G graphs over one adjacency in CSR form; node v's neighbours are indices[indptr[v] .. indptr[v + 1]].
+// Graphs with one adjacency in CSR form. The neighbours of node v are indices[indptr[v] .. indptr[v + 1]].
 struct Problem {
-    const int64_t* labels;  // (graphs, nodes)
-    const int64_t* indptr;  // (nodes + 1)
+    // (graphs, nodes)
+    const int64_t* labels;
+    // (nodes + 1,)
+    const int64_t* indptr;
     const int64_t* indices;
     int64_t graphs, nodes, iterations;
-    uint64_t mask;    // bits of a token that are kept
-    int64_t* tokens;  // (graphs, iterations + 1, nodes)
+    // The bits of a token that are kept.
+    uint64_t mask;
+    // (graphs, iterations + 1, nodes)
+    int64_t* tokens;
 };
 
 struct Kernels {
     void (*subtrees)(const Problem& problem);
+
+    static const Kernels SKELBENCH_LEVELS;
 };
 
 }  // namespace skelbench::wl

@@ -1,7 +1,7 @@
-// Rooted subtrees of Weisfeiler and Lehman on the CPU: schema, the check of the neighbour lists, dispatch.
+// Weisfeiler-Lehman subtrees on the CPU: schema, the check of the neighbour lists, dispatch.
 #include <torch/csrc/stable/library.h>
 
-#include "isa/kernels.h"
+#include "isa/dispatch.h"
 #include "wl/call.h"
 
 namespace skelbench::wl {
@@ -24,7 +24,7 @@ void check_neighbours(const Problem& p, int64_t neighbours) {
 Tensor subtrees(Tensor labels, Tensor indptr, Tensor indices, int64_t iterations, int64_t bits) {
     const Call call(labels, indptr, indices, iterations, bits);
     check_neighbours(call.problem, indices.size(0));
-    if (call.problem.graphs > 0 && call.problem.nodes > 0) kernels().wl.subtrees(call.problem);
+    if (call.problem.graphs > 0 && call.problem.nodes > 0) dispatch<&Kernels::subtrees>()(call.problem);
     return call.tokens;
 }
 

@@ -1,5 +1,5 @@
-// Rooted subtrees on CUDA: checks and memory; cuda.cu computes. The neighbour lists are checked by the Python
-// face: looking at them here would make every call wait for the device.
+// Weisfeiler-Lehman subtrees on CUDA: checks and memory. cuda.cu computes. The Python side checks the
+// neighbour lists: a check here would make every call wait for the device.
 #include <torch/csrc/stable/library.h>
 
 #include "cuda/stream.h"
@@ -10,12 +10,8 @@ namespace skelbench::wl {
 namespace {
 
 Tensor subtrees(Tensor labels, Tensor indptr, Tensor indices, int64_t iterations, int64_t bits) {
-    const int32_t device = labels.get_device_index();
-    for (const Tensor* other : {&indptr, &indices}) {
-        STD_TORCH_CHECK(other->is_cuda() && other->get_device_index() == device,
-                        "labels, indptr and indices must be on one device");
-    }
-    const cudaStream_t stream = current_stream(device);
+    check_one_device("wl_subtrees", labels, {&indptr, &indices});
+    const cudaStream_t stream = current_stream(labels.get_device_index());
     const Call call(labels, indptr, indices, iterations, bits);
     check_launch(subtrees_cuda(call.problem, stream), "wl_subtrees");
     return call.tokens;

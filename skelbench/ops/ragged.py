@@ -109,7 +109,7 @@ def ragged_linear_descend(
     Raises:
         RuntimeError: shapes or dtypes that do not fit, or a clip outside its packed or padded row (named).
     """
-    torch.ops.skelbench.ragged_linear_descend(
+    torch.ops.skelbench.ragged_linear_sgd_(
         weight,
         momentum_buffer,
         grad,
@@ -293,7 +293,7 @@ if _library.built:
     register_flop_formula(torch.ops.skelbench.ragged_linear)(_linear_flops)
     torch.library.register_fake("skelbench::ragged_linear")(_linear_fake)
     torch.library.register_fake("skelbench::ragged_linear_backward")(_linear_backward_fake)
-    torch.library.register_fake("skelbench::ragged_linear_descend")(_descend_fake)
+    torch.library.register_fake("skelbench::ragged_linear_sgd_")(_descend_fake)
     torch.library.register_fake("skelbench::ragged_decode")(_decode_fake)
     torch.library.register_fake("skelbench::ragged_decode_backward")(_decode_backward_fake)
     torch.library.register_autograd("skelbench::ragged_linear", _linear_backward, setup_context=_linear_setup)

@@ -1,5 +1,5 @@
-// The contrastive kernels of every level without torch, for the sanitizers: tests/csrc/run.py builds and runs
-// it. Also the index arithmetic of all walks, the CUDA grid's included.
+// The contrastive kernels of every level without torch, for the sanitizers. tests/csrc/run.py builds and runs
+// this test. Also the index arithmetic of all pairs of tiles, for the CPU and the CUDA grid.
 #include <pthread.h>
 
 #include <cmath>
@@ -10,8 +10,9 @@
 #include <tuple>
 #include <vector>
 
-#include "contrastive/walk.h"
-#include "isa/kernels.h"
+#include "contrastive/kernels.h"
+#include "contrastive/tile_pairs.h"
+#include "isa/dispatch.h"
 #include "isa/parallel.h"
 
 namespace skelbench {
@@ -24,7 +25,7 @@ struct Range {
 };
 }  // namespace
 
-// Two real threads, so that the walk's waiting is exercised.
+// Two real threads, so that pairs of blocks wait for each other.
 void parallel_ranges(int64_t count, int64_t, void (*body)(int64_t, int64_t, void*), void* context) {
     if (count <= 0) return;
     Range half{0, count / 2, body, context};
@@ -59,20 +60,20 @@ void expect(bool ok, const char* what, int64_t a, int64_t b) {
 }
 
 // Every pair exactly once, and no block twice in a round.
-template <class Walk>
-void check_walk(const Walk& walk, int64_t a_blocks, int64_t b_blocks, bool square) {
+template <class Rounds>
+void check_rounds(const Rounds& rounds, int64_t a_blocks, int64_t b_blocks, bool square) {
     std::set<std::pair<int64_t, int64_t>> met;
-    for (int64_t round = 0; round < walk.rounds(); ++round) {
+    for (int64_t round = 0; round < rounds.rounds(); ++round) {
         std::set<std::pair<bool, int64_t>> busy;
-        for (int64_t place = 0; place < walk.places(round); ++place) {
-            const Step step = walk.step(round, place);
-            if (step.a < a_blocks)
-                expect(busy.insert({false, step.a}).second, "a block is busy once", round, step.a);
-            if (step.b < b_blocks && !(square && step.a == step.b))
-                expect(busy.insert({!square, step.b}).second, "b block is busy once", round, step.b);
-            if (step.a >= a_blocks || step.b >= b_blocks) continue;
-            if (square) expect(step.a <= step.b, "upper triangle", step.a, step.b);
-            expect(met.insert({step.a, step.b}).second, "a pair meets once", step.a, step.b);
+        for (int64_t slot = 0; slot < rounds.slots(round); ++slot) {
+            const Pair pair = rounds.pair(round, slot);
+            if (pair.a < a_blocks)
+                expect(busy.insert({false, pair.a}).second, "a block is busy once", round, pair.a);
+            if (pair.b < b_blocks && !(square && pair.a == pair.b))
+                expect(busy.insert({!square, pair.b}).second, "b block is busy once", round, pair.b);
+            if (pair.a >= a_blocks || pair.b >= b_blocks) continue;
+            if (square) expect(pair.a <= pair.b, "upper triangle", pair.a, pair.b);
+            expect(met.insert({pair.a, pair.b}).second, "a pair meets once", pair.a, pair.b);
         }
     }
     const int64_t all = square ? a_blocks * (a_blocks + 1) / 2 : a_blocks * b_blocks;
@@ -80,30 +81,30 @@ void check_walk(const Walk& walk, int64_t a_blocks, int64_t b_blocks, bool squar
 }
 
 // Ordered pairs of tiles served by the CUDA grid: each exactly once.
-void check_grid(const GridWalk& walk) {
+void check_grid(const Grid& grid) {
     std::set<std::pair<int64_t, int64_t>> served;
-    for (int64_t block = 0; block < walk.blocks(); ++block) {
-        const GridWalk::Work work = walk.work(block);
+    for (int64_t block = 0; block < grid.blocks(); ++block) {
+        const Grid::Work work = grid.work(block);
         for (int64_t b = work.b; b < work.b_end; ++b) {
-            expect(work.a < walk.a_tiles && b < walk.b_tiles, "tiles exist", work.a, b);
+            expect(work.a < grid.a_tiles && b < grid.b_tiles, "tiles exist", work.a, b);
             expect(served.insert({work.a, b}).second, "a tile is served once", work.a, b);
-            if (walk.mirrored(work.a, b))
+            if (grid.mirrored(work.a, b))
                 expect(served.insert({b, work.a}).second, "mirror is served once", b, work.a);
         }
     }
-    expect(static_cast<int64_t>(served.size()) == walk.a_tiles * walk.b_tiles, "all tiles", walk.a_tiles,
-           walk.b_tiles);
+    expect(static_cast<int64_t>(served.size()) == grid.a_tiles * grid.b_tiles, "all tiles", grid.a_tiles,
+           grid.b_tiles);
 }
 
-// The nearest number with eight significant bits, for kernels that take floats which are bfloat16 numbers.
+// The nearest number with eight significant bits, which is a bfloat16 number.
 double rounded(double x) {
     int exponent;
     const double fraction = std::frexp(x, &exponent);
     return std::ldexp(std::round(std::ldexp(fraction, 8)), exponent - 8);
 }
 
-// Square form, unit rows, against plain double loops. bf16: for kernels of floats that are bfloat16
-// numbers, which round the weights of the gradient to bfloat16 too.
+// The square form on unit rows, against plain loops in double. bf16: the floats are bfloat16 numbers, and the
+// kernel also rounds the weights of the gradient to bfloat16.
 template <class T>
 void check_kernels(const Entry<T>& entry, const char* level, int64_t n, int64_t d, int classes, bool shared,
                    bool shuffled, bool bf16 = false) {
@@ -188,39 +189,29 @@ void check_kernels(const Entry<T>& entry, const char* level, int64_t n, int64_t 
 
 int main() {
     for (int64_t blocks = 0; blocks <= 17; ++blocks) {
-        check_walk(Tournament{blocks}, blocks, blocks, true);
+        check_rounds(SquareRounds{blocks}, blocks, blocks, true);
         for (int64_t other : {0, 1, 2, 5, 17}) {
-            check_walk(Carousel{blocks, other}, blocks, other, false);
+            check_rounds(RectangleRounds{blocks, other}, blocks, other, false);
             for (bool deterministic : {false, true}) check_grid({blocks, other, false, deterministic});
         }
         for (bool deterministic : {false, true}) check_grid({blocks, blocks, true, deterministic});
     }
-    std::vector<const skelbench::Kernels*> levels{&scalar_kernels};
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) levels.push_back(&avx2_kernels);
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
-        levels.push_back(&avx512_kernels);
-#endif
-    for (const skelbench::Kernels* level : levels) {
+    for (int level = 0; level <= best_level(); ++level) {
+        use_level(level);
+        const char* name = level_name(level);
+        const Entry<float>* bf16 = dispatch<&Kernels::bf16>();
         for (int64_t n : {1, 2, 3, 63, 64, 65, 200})
             for (int64_t d : {1, 16, 37})
-                for (bool shared : {true, false})
-                    for (bool shuffled : {false, true}) {
-                        check_kernels(level->contrastive.f32, level->level, n, d, 5, shared, shuffled);
-                        check_kernels(*level->contrastive.f64, "f64", n, d, static_cast<int>(n), shared,
+                for (bool shuffled : {false, true}) {
+                    for (bool shared : {true, false}) {
+                        check_kernels(*dispatch<&Kernels::f32>(), name, n, d, 5, shared, shuffled);
+                        check_kernels(*dispatch<&Kernels::f64>(), "f64", n, d, static_cast<int>(n), shared,
                                       shuffled);
                     }
-        std::printf("%s: done\n", level->level);
+                    if (bf16) check_kernels(*bf16, name, n, d, 5, true, shuffled, true);
+                }
+        std::printf("%s: done\n", name);
     }
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512bf16")) {
-        for (int64_t n : {1, 2, 63, 65, 200})
-            for (int64_t d : {1, 16, 37})
-                for (bool shuffled : {false, true})
-                    check_kernels(avx512_bf16_kernels, "avx512_bf16", n, d, 5, true, shuffled, true);
-        std::printf("avx512_bf16: done\n");
-    }
-#endif
     if (failures) std::printf("%d failures\n", failures);
     return failures != 0;
 }

@@ -1,6 +1,7 @@
-// A CUDA runtime of one host thread, for running kernels where there is no GPU. A thread block's threads are
-// fibres that take turns at barriers; blocks run one after the other. The turns go up, down, or in a stirred
-// order (`fibre_order`), so that a result that depends on them, which is a missing barrier, shows.
+// A CUDA runtime on one host thread, to run kernels without a GPU. The threads of a thread block are fibres
+// that switch at barriers. Thread blocks run one after the other. The fibres run in ascending, descending or
+// mixed order
+// (`fibre_order`). If a barrier is missing, the results depend on the order.
 #pragma once
 #include <ucontext.h>
 
@@ -81,9 +82,8 @@ inline void run_block(unsigned threads) {
     for (unsigned turn = 0, left = threads; left > 0; ++turn) {
         unsigned ended = 0;
         for (unsigned i = 0; i < threads; ++i) {
-            current = order == 0   ? i
-                      : order == 1 ? threads - 1 - i
-                                   : (i * 7 + turn * 13) % threads;  // 7 divides no number of threads here
+            // 7 divides no number of threads here.
+            current = order == 0 ? i : order == 1 ? threads - 1 - i : (i * 7 + turn * 13) % threads;
             if (finished[current]) continue;
             thread = dim3(current);
             swapcontext(&scheduler, &contexts[current]);
@@ -115,7 +115,7 @@ inline void launch(dim3 blocks, dim3 threads, int, cudaStream_t, std::function<v
 inline void __syncthreads() {
     fibres::pause();
 }
-// Of all threads of a block at once, as the kernels here call it.
+// Called by all threads of a block at once, as the kernels here do.
 inline unsigned __ballot_sync(unsigned, bool vote) {
     const unsigned me = threadIdx.x;
     unsigned& votes = fibres::votes[me / 32];

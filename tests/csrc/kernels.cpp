@@ -34,7 +34,7 @@ int place(const Clips* clips, int64_t* offsets, int64_t* found) {
     return ragged::place_cuda(*clips, offsets, &scratch, reinterpret_cast<Scanned*>(found), nullptr);
 }
 int describe(const augment::Batch* batch, int64_t clips, int64_t rows, int64_t length, int64_t max_bodies,
-             const augment::Views* views, int64_t* begin, int64_t* found) {
+             const augment::ViewClips* views, int64_t* begin, int64_t* found) {
     Scanned scratch{};
     return augment::describe_cuda(*batch, clips, rows, length, max_bodies, *views, begin, &scratch,
                                   reinterpret_cast<Scanned*>(found), nullptr);

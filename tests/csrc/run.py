@@ -1,10 +1,11 @@
 """Builds and runs the torch-free C++ tests under AddressSanitizer and UBSan: `python tests/csrc/run.py`.
 
-Every tests/csrc/<op>_test.cpp is linked with the kernels of all ISA levels. $CXX chooses the compiler.
+Every tests/csrc/<op>_test.cpp is linked with the op's kernels of all ISA levels. $CXX chooses the compiler.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -13,41 +14,47 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-AVX2 = ["-mavx2", "-mfma", "-mbmi2"]
-LEVELS = {"scalar": []}
-if platform.machine() in ("x86_64", "AMD64"):
-    LEVELS["avx2"] = AVX2
-    LEVELS["avx512"] = [
-        *AVX2,
-        "-mavx512f",
-        "-mavx512bw",
-        "-mavx512dq",
-        "-mavx512vl",
-        "-Wno-uninitialized",
-        "-Wno-maybe-uninitialized",
+CSRC = ROOT / "csrc"
+COMPILER = os.environ.get("CXX", "g++")
+FLAGS = ["-std=c++20", "-g", "-Wall", "-Wextra", "-I", str(CSRC)]
+SANITIZERS = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+
+
+def levels() -> dict[str, list[str]]:
+    """The compiler flags of each ISA level, as in CMakeLists.txt: its own and those of the plainer levels."""
+    flags: list[str] = []
+    found = {}
+    for level in json.loads((CSRC / "isa" / "levels.json").read_text()):
+        flags = [*flags, *level["flags"].split()]
+        found[level["name"]] = [*flags, f"-DSKELBENCH_ISA={level['name']}"]
+        if platform.machine() not in ("x86_64", "AMD64"):
+            break
+    return found
+
+
+def compiled(folder: Path, op: str, extra: list[str]) -> dict[str, Path]:
+    """csrc/<op>/cpu.cpp compiled for every level, in parallel: the object files. Raises RuntimeError if one fails."""
+    objects = {level: folder / f"{op}-{level}.o" for level in levels()}
+    running = [
+        subprocess.Popen(
+            [COMPILER, *FLAGS, *extra, *flags, "-c", CSRC / op / "cpu.cpp", "-o", objects[level]]
+        )
+        for level, flags in levels().items()
     ]
-    LEVELS["bf16"] = [*LEVELS["avx512"], "-mavx512bf16", "-mamx-tile", "-mamx-bf16"]
-FLAGS = ["-std=c++20", "-O1", "-g", "-Wall", "-Wextra", "-I", str(ROOT / "csrc")]
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+    if any([process.wait() for process in running]):
+        raise RuntimeError(f"csrc/{op}/cpu.cpp does not compile")
+    return objects
 
 
 def main() -> int:
     """Exit status of the first test that fails, else 0."""
-    compiler = os.environ.get("CXX", "g++")
-    with tempfile.TemporaryDirectory() as folder:
-        objects = []
-        running = []
-        for level, flags in LEVELS.items():
-            objects.append(f"{folder}/{level}.o")
-            source = ROOT / "csrc" / "isa" / f"{level}.cpp"
-            command = [compiler, *FLAGS, *SANITIZERS, *flags, "-c", str(source), "-o", objects[-1]]
-            running.append(subprocess.Popen(command))
-        if any([process.wait() for process in running]):
-            return 1
-        for test in sorted((ROOT / "tests" / "csrc").glob("*_test.cpp")):
-            program = f"{folder}/{test.stem}"
-            command = [compiler, *FLAGS, *SANITIZERS, str(test), *objects, "-o", program, "-pthread"]
-            status = subprocess.run(command).returncode or subprocess.run([program]).returncode
+    with tempfile.TemporaryDirectory() as name:
+        for test in sorted(Path(__file__).parent.glob("*_test.cpp")):
+            kernels = compiled(Path(name), test.stem.removesuffix("_test"), SANITIZERS)
+            program = Path(name, test.stem)
+            sources = [test, CSRC / "isa" / "dispatch.cpp", *kernels.values()]
+            subprocess.run([COMPILER, *FLAGS, *SANITIZERS, *sources, "-o", program, "-pthread"], check=True)
+            status = subprocess.run([program]).returncode
             print(f"{test.name}: {'FAILED' if status else 'passed'}", flush=True)
             if status:
                 return status

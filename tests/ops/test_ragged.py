@@ -268,7 +268,7 @@ def test_opcheck(device: str) -> None:
     if device == "cpu":
         moved, buffer, grad = weight.detach().clone(), torch.zeros_like(weight), torch.randn(5, 12)
         descent = (moved, buffer, grad, clips.joints, *where, 9, 2, 0.1, 0.9, 0.0)
-        torch.library.opcheck(torch.ops.skelbench.ragged_linear_descend, descent)
+        torch.library.opcheck(torch.ops.skelbench.ragged_linear_sgd_, descent)
     hidden = torch.randn(5, 12, requires_grad=True, device=device)
     decoder = torch.randn(clips.features, 12, requires_grad=True, device=device)
     offset = torch.randn(clips.features, requires_grad=True, device=device)

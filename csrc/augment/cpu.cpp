@@ -1,16 +1,17 @@
-// Both views of a batch on the CPU at one ISA level: every clip is read once and written twice.
-#pragma once
+// Both views of a batch on the CPU, compiled once per ISA level. Every clip is read once and written twice.
 #include <cstring>
 
 #include "augment/kernels.h"
+#include "isa/parallel_for.h"
+#include "isa/vectors.h"
 
 namespace skelbench::SKELBENCH_ISA::augment_cpu {
 
 using skelbench::augment::Batch;
 
-// Points x' = x S, as a banded product on the numbers in a row: x'[i] is the sum over d in -2..2 of
-// x[i + d] * S[c + d][c], c = i mod 3, where S has such a row. Three vectors of coefficients repeat, so that
-// no number has to be moved between lanes.
+// Points x' = x S, as a product with a banded matrix over the numbers of all points in a row. x'[i] is the
+// sum over d in -2..2 of x[i + d] * S[c + d][c], with c = i mod 3, where S has such a row. The coefficients
+// repeat after three vectors, so no number has to be moved between lanes.
 template <class V>
 class Shear {
 public:
@@ -27,8 +28,8 @@ public:
             }
     }
 
-    // to = from S for `count` numbers, a multiple of 3. The ends, where a vector would read beyond them, are
-    // computed point by point.
+    // to = from S for `count` numbers, a multiple of 3. At the ends, where a vector would read beyond the
+    // numbers, it computes point by point.
     void apply(const float* from, int64_t count, float* to) const {
         constexpr int64_t W = V::width;
         point(from, to);
@@ -57,7 +58,7 @@ private:
 template <class V>
 void views(const Batch& batch) {
     const int64_t rows = batch.begin[batch.count];
-    // Threads share the rows; a clip goes with its first one.
+    // Threads share the rows. The thread that has a clip's first row processes the clip.
     parallel_for(rows, 256, [&](int64_t begin, int64_t end) {
         for (int64_t b = 0; b < batch.count; ++b) {
             if (batch.begin[b] < begin || batch.begin[b] >= end) continue;
@@ -65,22 +66,23 @@ void views(const Batch& batch) {
             const int64_t frame = batch.bodies[clip] * batch.columns, size = frames * frame;
             const float* from = batch.joints + batch.offsets[clip] * batch.columns;
             float* sheared = batch.views + batch.begin[b] * batch.columns;
-            float* turned = sheared + rows * batch.columns;
+            float* reversed = sheared + rows * batch.columns;
             Shear<V>(batch.shear + 9 * b).apply(from, size, sheared);
             if (!batch.reverse[b]) {
-                std::memcpy(turned, from, size * sizeof(float));
+                std::memcpy(reversed, from, size * sizeof(float));
                 continue;
             }
             for (int64_t t = 0; t < frames; ++t)
-                std::memcpy(turned + (frames - 1 - t) * frame, from + t * frame, frame * sizeof(float));
+                std::memcpy(reversed + (frames - 1 - t) * frame, from + t * frame, frame * sizeof(float));
         }
     });
 }
 
 }  // namespace skelbench::SKELBENCH_ISA::augment_cpu
 
-namespace skelbench::SKELBENCH_ISA {
+namespace skelbench::augment {
 
-inline constexpr skelbench::augment::Kernels augment_kernels{augment_cpu::views<f32>};
+constinit const Kernels Kernels::SKELBENCH_ISA{
+    .views = skelbench::SKELBENCH_ISA::augment_cpu::views<skelbench::SKELBENCH_ISA::f32>};
 
-}  // namespace skelbench::SKELBENCH_ISA
+}  // namespace skelbench::augment

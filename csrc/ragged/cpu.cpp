@@ -1,8 +1,8 @@
-// The padding-free layers on the CPU at one ISA level. README.md explains the algorithm.
-#pragma once
+// The padding-free layers on the CPU, compiled once per ISA level. README.md explains the algorithm.
 #include <cstring>
 
 #include "isa/buffer.h"
+#include "isa/vectors.h"
 #include "ragged/blocks.h"
 #include "ragged/finish.h"
 #include "ragged/kernels.h"
@@ -11,12 +11,14 @@
 
 namespace skelbench::SKELBENCH_ISA::ragged_cpu {
 
-inline constexpr int64_t kClips =
-    48;  // clips of `outer` whose rows and gradients stay in the first-level cache
-inline constexpr int64_t kUnits = 64;     // units that `expand` sums apart
-inline constexpr int64_t kSummands = 16;  // rows that `sum` adds apart
+// Clips of `outer` whose rows and gradients stay in the first-level cache.
+inline constexpr int64_t kClips = 48;
+// Units that `expand` adds up before it adds them to the result.
+inline constexpr int64_t kUnits = 64;
+// Rows that `sum` adds up before it adds them to the result.
+inline constexpr int64_t kSummands = 16;
 
-// Threads share the units, so that a sum has the same order with any number of them.
+// Threads share the units, so the order of a sum does not depend on their number.
 template <class V>
 void project(const Plan& plan, const float* x, const Weight<const float>& w, float* out) {
     constexpr int64_t lanes = V::cols * V::width;
@@ -61,13 +63,14 @@ inline void add_outer(const float* rows, int64_t stride, const int32_t* clip, in
     });
 }
 
-// The weight gradient, block by block; `Finish` takes each.
+// The weight gradient, block by block. `Finish` receives each block.
 template <class V, class Finish>
 void sum_outer(const Plan& plan, const float* x, const float* g, int64_t clips, int64_t units,
                const typename Finish::Argument& argument) {
     constexpr int64_t lanes = V::cols * V::width;
     const int64_t chunks = ceil_div(units, lanes), step = plan.columns * lanes;
-    Buffer<float> packed(chunks * clips * lanes);  // (chunk, clip, lanes): neighbours in a chunk lie together
+    // (chunk, clip, lanes): the clips of a chunk lie next to each other.
+    Buffer<float> packed(chunks * clips * lanes);
     parallel_for(clips, 64, [&](int64_t begin, int64_t end) {
         for (int64_t clip = begin; clip < end; ++clip)
             for (int64_t chunk = 0; chunk < chunks; ++chunk) {
@@ -108,9 +111,9 @@ void outer(const Plan& plan, const float* x, const float* g, int64_t clips, cons
 }
 
 template <class V>
-void descend(const Plan& plan, const float* x, const float* g, int64_t clips, int64_t units,
-             const Descent& descent) {
-    sum_outer<V, Descend<V>>(plan, x, g, clips, units, {descent, units});
+void sgd(const Plan& plan, const float* x, const float* g, int64_t clips, int64_t units,
+         const SgdStep& step) {
+    sum_outer<V, Sgd<V>>(plan, x, g, clips, units, {step, units});
 }
 
 // rows (M, stride) = bias + hidden of M clips * panel (units, stride).
@@ -188,12 +191,34 @@ inline void sum(const Plan& plan, const float* x, float* out) {
     });
 }
 
+inline constexpr skelbench::ragged::Projection kProjection{project<f32>, f32::cols * f32::width};
+
 }  // namespace skelbench::SKELBENCH_ISA::ragged_cpu
 
-namespace skelbench::SKELBENCH_ISA {
+#if SKELBENCH_AT(amx)
+#include "ragged/amx.h"
+#endif
 
-inline constexpr skelbench::ragged::Kernels ragged_kernels{ragged_cpu::project<f32>, ragged_cpu::outer<f32>,
-                                                           ragged_cpu::descend<f32>, ragged_cpu::expand<f32>,
-                                                           ragged_cpu::sum,          f32::cols * f32::width};
+namespace skelbench::ragged {
 
-}  // namespace skelbench::SKELBENCH_ISA
+#if SKELBENCH_AT(amx)
+constinit const Kernels Kernels::amx{
+    .outer = skelbench::amx::ragged_amx::outer,
+    .sgd = skelbench::amx::ragged_amx::sgd,
+};
+#elif SKELBENCH_AT(avx512_bf16)
+constinit const Kernels Kernels::avx512_bf16{};
+#else
+using skelbench::SKELBENCH_ISA::f32;
+namespace cpu = skelbench::SKELBENCH_ISA::ragged_cpu;
+
+constinit const Kernels Kernels::SKELBENCH_ISA{
+    .project = &cpu::kProjection,
+    .outer = cpu::outer<f32>,
+    .sgd = cpu::sgd<f32>,
+    .expand = cpu::expand<f32>,
+    .sum = cpu::sum,
+};
+#endif
+
+}  // namespace skelbench::ragged

@@ -1,18 +1,17 @@
-// Rooted subtrees on the CPU, over vectors of 64-bit words in the compiler's notation: it knows how each ISA
-// level multiplies them.
+// Weisfeiler-Lehman subtrees on the CPU, compiled once per ISA level. The vectors of 64-bit words are the
+// compiler's own type, because it knows how each level multiplies them.
 //
-// Two shapes of work. Many graphs: a block of them is laid out node by node, so that one vector advances one
-// node of kLanes graphs, and its neighbours lie at addresses that all lanes share. Few graphs (a batch of
-// arbitrary graphs is one, of many components): threads share out the nodes, and a depth is finished before
-// the next begins.
+// There are two cases. Many graphs: a block of kLanes graphs is transposed, so that a vector has one node of
+// all of them. All lanes have their neighbours at the same addresses. Few graphs (a batch of arbitrary graphs
+// is one graph of many components): threads share the nodes, and complete a depth before the next one.
 #include <cstring>
 #include <utility>
 
+#include "isa/parallel_for.h"
 #include "wl/hash.h"
 #include "wl/kernels.h"
 
-namespace skelbench::SKELBENCH_ISA {
-namespace wl_cpu {
+namespace skelbench::SKELBENCH_ISA::wl_cpu {
 
 using wl::Problem;
 
@@ -25,8 +24,8 @@ constexpr int64_t kLanes = 2;
 #endif
 typedef uint64_t Words __attribute__((vector_size(kLanes * sizeof(uint64_t)), aligned(sizeof(uint64_t))));
 
-// One stage of a transposition: rows i and i + S swap the words whose column differs from the row's side in
-// S.
+// One stage of a transposition. Of row i, the words whose column has the bit S are swapped with those of row
+// i + S whose column lacks it.
 template <int S, size_t... C>
 inline void swap_sides(Words (&rows)[kLanes], std::index_sequence<C...>) {
     constexpr Words kLow = {(C & S ? C - S + kLanes : C)...}, kHigh = {(C & S ? C + kLanes : C + S)...};
@@ -39,7 +38,7 @@ inline void swap_sides(Words (&rows)[kLanes], std::index_sequence<C...>) {
     }
 }
 
-// A square of words, rows to columns.
+// Transposes a square of words.
 inline void transpose(Words (&rows)[kLanes]) {
     constexpr std::make_index_sequence<kLanes> columns;
     swap_sides<1>(rows, columns);
@@ -56,8 +55,8 @@ inline void store(Words words, void* to) {
     std::memcpy(to, &words, sizeof(words));
 }
 
-// Graphs first .. first + count, count <= kLanes; scratch holds two layers. Lanes without a graph repeat the
-// last one and are not written.
+// Graphs first .. first + count, count <= kLanes. `scratch` has room for two depths. Lanes without a graph
+// repeat the last graph and are not written.
 inline void block(const Problem& p, int64_t first, int64_t count, Words* scratch) {
     const int64_t layer = p.nodes, graph = (p.iterations + 1) * p.nodes;
     const int64_t* labels[kLanes];
@@ -65,7 +64,7 @@ inline void block(const Problem& p, int64_t first, int64_t count, Words* scratch
         labels[lane] = p.labels + (first + (lane < count ? lane : count - 1)) * layer;
     }
     Words *now = scratch, *next = scratch + layer;
-    // Nodes in squares; the last square overlaps the one before it and does the same again.
+    // Nodes in squares. The last square overlaps the one before it and writes the same again.
     const bool squares = p.nodes >= kLanes;
     for (int64_t v = 0; squares && v < p.nodes; v += kLanes) {
         v = v + kLanes <= p.nodes ? v : p.nodes - kLanes;
@@ -155,8 +154,10 @@ inline void subtrees(const Problem& p) {
     }
 }
 
-}  // namespace wl_cpu
+}  // namespace skelbench::SKELBENCH_ISA::wl_cpu
 
-constexpr wl::Kernels wl_kernels{.subtrees = wl_cpu::subtrees};
+namespace skelbench::wl {
 
-}  // namespace skelbench::SKELBENCH_ISA
+constinit const Kernels Kernels::SKELBENCH_ISA{.subtrees = skelbench::SKELBENCH_ISA::wl_cpu::subtrees};
+
+}  // namespace skelbench::wl

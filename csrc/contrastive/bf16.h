@@ -1,16 +1,19 @@
-// Operands of the contrastive kernels in bfloat16, for AVX512_BF16 and AMX: both multiply pairs of neighbours
-// along the sum and add in float. A pair is 32 bits and is moved about like a float.
+// Operands of the contrastive kernels in bfloat16, for AVX512_BF16 and AMX. Both multiply pairs of neighbours
+// along the sum and add in float. A pair has 32 bits and is copied like a float.
 #pragma once
 #include <immintrin.h>
 
 #include <cstring>
 
 #include "contrastive/packed.h"
-#include "isa/parallel_for.h"
+#include "isa/vectors.h"
+#if SKELBENCH_AT(amx)
+#include "isa/amx.h"
+#endif
 
-namespace skelbench::SKELBENCH_ISA {
+namespace skelbench::SKELBENCH_ISA::contrastive_cpu {
 
-// Sixteen sums, or sixteen pairs: `fma` adds both products of each pair.
+// Sixteen sums, or sixteen pairs. `fma` adds both products of each pair.
 struct Pairs {
     __m512 v;
     using scalar_type = float;
@@ -27,22 +30,35 @@ inline Pairs fma(Pairs a, Pairs b, Pairs c) {
     return {_mm512_dpbf16_ps(c.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v))};
 }
 
-// C (+)= A B on AVX512_BF16: m rows, n vectors, sum over k pairs.
+// `multiply` of matrix.h on AVX512_BF16: m rows, n vectors, sum over k pairs.
 struct DotProduct {
     template <bool Add>
     static void multiply(int64_t m, int64_t n, int64_t k, const Operands<Pairs>& o) {
-        SKELBENCH_ISA::multiply<Pairs, Add>(m, n, k, o);
+        contrastive_cpu::multiply<Pairs, Add>(m, n, k, o);
     }
 };
 
-// The same on AMX for blocks of 16 rows, k a multiple of 16; rows that are left take the dot product.
+#if SKELBENCH_AT(amx)
+// The same on AMX for blocks of 16 rows, k a multiple of 16. The remaining rows use the dot product.
 struct MatrixTiles {
     template <bool Add>
     static void multiply(int64_t m, int64_t n, int64_t k, const Operands<Pairs>& o) {
-        constexpr int64_t kRows = 16, kPairs = 16;
         const int64_t whole = m / kRows * kRows;
-        asm volatile("" ::: "memory");  // the tile loads do not tell the compiler what they read
-        configure();
+        multiply_blocks<Add>(whole, n, k, o);
+        if (whole < m)
+            DotProduct::multiply<Add>(m - whole, n, k,
+                                      {o.a + whole * o.ra, o.ra, 1, o.b, o.ldb, o.c + whole * o.ldc, o.ldc});
+    }
+
+private:
+    static constexpr int64_t kRows = 16, kPairs = 16;
+
+    // The first `whole` rows. The tiles are configured and released around every product, because other code
+    // of this thread uses the unit in between.
+    template <bool Add>
+    static void multiply_blocks(int64_t whole, int64_t n, int64_t k, const Operands<Pairs>& o) {
+        stores_before_tile_loads();
+        const TileScope scope;
         for (int64_t i = 0; i < whole; i += 2 * kRows) {
             for (int64_t j = 0; j < n; j += 2) {
                 const bool below = i + kRows < whole, right = j + 1 < n;
@@ -82,28 +98,12 @@ struct MatrixTiles {
                 if (below && right) _tile_stored(3, c_below + Pairs::width, ldc);
             }
         }
-        _tile_release();
-        if (whole < m)
-            DotProduct::multiply<Add>(m - whole, n, k,
-                                      {o.a + whole * o.ra, o.ra, 1, o.b, o.ldb, o.c + whole * o.ldc, o.ldc});
-    }
-
-private:
-    // Eight tiles of 16 rows of 64 bytes. Set and released around every product: others own the unit between.
-    static void configure() {
-        struct Config {
-            uint8_t palette, start_row, reserved[14];
-            uint16_t row_bytes[16];
-            uint8_t rows[16];
-        };
-        // Static: the compiler thinks that the instruction reads 8 bytes, and would not store the rest.
-        alignas(64) static const Config config{
-            1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
-        _tile_loadconfig(&config);
     }
 };
+#endif
 
-// An operand given in floats that are bfloat16 numbers; what Packed is for floats.
+// The operand with products in bfloat16. It is given in floats that are bfloat16 numbers. The interface is
+// Packed's.
 template <class Product>
 class PackedPairs : public Tiled<f32> {
 public:
@@ -118,14 +118,14 @@ public:
         });
     }
 
-    // As in Packed.
     void similarities(int64_t ti, const PackedPairs& b, int64_t tj, int64_t vectors, float* s) const {
         Product::template multiply<false>(count(ti), vectors, depth_,
                                           {across_.get() + ti * kTile * depth_, depth_, 1,
                                            b.panels_.get() + tj * kTile * depth_, kTile, s, kTile});
     }
-    // As in Packed; a weight is rounded to bfloat16 here, when all its terms are in it.
-    void carry(int64_t ti, const PackedPairs& b, int64_t tj, const float* w, float* own, float* other) const {
+    // A weight is rounded to bfloat16 here, when it has all its terms.
+    void add_gradients(int64_t ti, const PackedPairs& b, int64_t tj, const float* w, float* own,
+                       float* other) const {
         alignas(64) float pairs[kTile * kHalf];
         const int64_t m = count(ti), n = b.count(tj), vectors = stride / f32::width;
         if (own) {
@@ -145,7 +145,7 @@ public:
 private:
     static constexpr int64_t kHalf = kTile / 2;
 
-    // w, m rows of some vectors -> pairs of columns, kTile x kHalf; zero beyond.
+    // w, m rows of some vectors -> pairs of columns, kTile x kHalf, zero beyond.
     static void round_rows(const float* w, int64_t m, int64_t vectors, float* pairs) {
         for (int64_t r = 0; r < m; ++r) {
             for (int64_t v = 0; v < kTile / f32::width; v += 2) {
@@ -184,7 +184,8 @@ private:
 
     void pack(int64_t tile) {
         const int64_t n = count(tile), wide = 2 * depth_;
-        const Buffer<uint32_t> copy(kTile * wide, true);  // float bits; the upper half is the bfloat16 number
+        // The bits of floats. The upper half is the bfloat16 number.
+        const Buffer<uint32_t> copy(kTile * wide, true);
         for (int64_t r = 0; r < n; ++r)
             std::memcpy(copy.get() + r * wide, rows.data + rows.order[tile * kTile + r] * d,
                         d * sizeof(float));
@@ -206,8 +207,10 @@ private:
         }
     }
 
-    int64_t depth_;                         // pairs along a row, padded to whole AMX tiles
-    Buffer<float> across_, panels_, down_;  // kTile x depth_; its transpose; pairs of rows, kHalf x stride
+    // Pairs along a row, padded to whole AMX tiles.
+    int64_t depth_;
+    // Per tile: pairs along the rows, kTile x depth_; the transpose; pairs along the columns, kHalf x stride.
+    Buffer<float> across_, panels_, down_;
 };
 
-}  // namespace skelbench::SKELBENCH_ISA
+}  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu

@@ -8,8 +8,8 @@
 
 namespace skelbench {
 
-// Asks for 2 MB pages under [data, data + bytes), memory that nothing has touched yet. A hint: it changes no
-// result.
+// Asks for 2 MB pages under [data, data + bytes). Nothing may have written to the memory yet. A hint: results
+// do not depend on it.
 inline void advise_large_pages(void* data, int64_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     constexpr uintptr_t kPage = uintptr_t{1} << 21;

@@ -1,0 +1,127 @@
+// The scheduler of tile pairs on the CPU: which thread visits which pairs, and when.
+#pragma once
+#include <sched.h>
+
+#include "contrastive/kernels.h"
+#include "contrastive/tile_pairs.h"
+#include "isa/buffer.h"
+#include "isa/parallel_for.h"
+
+namespace skelbench::SKELBENCH_ISA::contrastive_cpu {
+
+using skelbench::contrastive::Pair;
+using skelbench::contrastive::Problem;
+
+// Spin-wait hint.
+inline void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+// The blocks of one side, and how many rounds each has completed.
+class Progress {
+public:
+    explicit Progress(int64_t blocks) : rounds_(blocks + 1, true), blocks_(blocks) {}
+    bool idle(int64_t block) const { return block == blocks_; }
+    // Waits until a block has completed all rounds before this one. The block is late by a few pairs at most,
+    // some 50 us, unless the system has suspended its thread. In that case the wait can take milliseconds,
+    // and the processor is yielded.
+    void wait(int64_t block, int64_t round) const {
+        constexpr int kPauses = 1000;
+        for (int waits = 0; !idle(block) && __atomic_load_n(at(block), __ATOMIC_ACQUIRE) != round; ++waits)
+            waits < kPauses ? pause() : static_cast<void>(sched_yield());
+    }
+    void complete(int64_t block, int64_t round) const {
+        if (!idle(block)) __atomic_store_n(at(block), round + 1, __ATOMIC_RELEASE);
+    }
+
+private:
+    int64_t* at(int64_t block) const { return rounds_.get() + block; }
+    Buffer<int64_t> rounds_;
+    int64_t blocks_;
+};
+
+// Shares the rounds among threads. A lane is an equal share of the slots of every round. A thread keeps to
+// one lane as long as it can, so the sums of its blocks stay in its cache.
+class Lanes {
+public:
+    Lanes(int64_t lanes, int64_t rounds) : claimed_(lanes, true), lanes_(lanes), rounds_(rounds) {}
+    int64_t count() const { return lanes_; }
+    // Claims the next round of a lane: of `own`, or of another lane that is behind. Returns false when all
+    // are claimed.
+    //
+    // Rounds are claimed in order. When one is claimed, all earlier rounds of all lanes have been claimed, so
+    // the earliest pair in progress never waits. There is no deadlock, whatever the number of threads. A
+    // thread that the system suspends delays only its own blocks.
+    bool claim(int64_t own, int64_t& lane, int64_t& round) const {
+        for (;;) {
+            round = rounds_;
+            for (int64_t i = 0; i < lanes_; ++i)
+                round = min64(round, __atomic_load_n(at(i), __ATOMIC_ACQUIRE));
+            if (round == rounds_) return false;
+            for (int64_t i = 0; i < lanes_; ++i) {
+                lane = (own + i) % lanes_;
+                int64_t expected = round;
+                if (__atomic_compare_exchange_n(at(lane), &expected, round + 1, false, __ATOMIC_ACQ_REL,
+                                                __ATOMIC_RELAXED))
+                    return true;
+            }
+        }
+    }
+
+private:
+    int64_t* at(int64_t lane) const { return claimed_.get() + lane; }
+    Buffer<int64_t> claimed_;
+    int64_t lanes_, rounds_;
+};
+
+// Calls f(a, b) for every pair of blocks, in one parallel region. A call waits for the earlier rounds of both
+// blocks.
+template <class Rounds, class F>
+void for_each_block_pair(const Rounds& rounds, const Progress& a, const Progress& b, const F& f) {
+    if (!rounds.rounds()) return;
+    const Lanes lanes(min64(parallel_threads(), rounds.slots(rounds.rounds() - 1)), rounds.rounds());
+    parallel_for(lanes.count(), 1, [&](int64_t own, int64_t) {
+        for (int64_t lane, round; lanes.claim(own, lane, round);) {
+            const int64_t slots = rounds.slots(round), end = (lane + 1) * slots / lanes.count();
+            for (int64_t slot = lane * slots / lanes.count(); slot < end; ++slot) {
+                const Pair pair = rounds.pair(round, slot);
+                a.wait(pair.a, round);
+                b.wait(pair.b, round);
+                if (!a.idle(pair.a) && !b.idle(pair.b)) f(pair.a, pair.b);
+                a.complete(pair.a, round);
+                b.complete(pair.b, round);
+            }
+        }
+    });
+}
+
+// Tiles per block: enough blocks for many threads, and enough work in a pair of blocks to pay for its
+// bookkeeping.
+inline int64_t tiles_per_block(int64_t tiles) {
+    return tiles <= 16 ? 1 : tiles <= 64 ? 2 : tiles <= 256 ? 4 : 8;
+}
+
+// Calls f(a_tile, b_tile) for every pair of tiles; in the square form for every unordered pair. No tile is in
+// two calls at a time.
+template <class T, class P, class F>
+void for_each_tile_pair(const Problem<T>& p, const P& a, const P& b, const F& f) {
+    const int64_t size = tiles_per_block(a.tiles > b.tiles ? a.tiles : b.tiles);
+    const auto block_pair = [&](int64_t block_a, int64_t block_b) {
+        const int64_t a_end = min64(a.tiles, (block_a + 1) * size),
+                      b_end = min64(b.tiles, (block_b + 1) * size);
+        for (int64_t i = block_a * size; i < a_end; ++i)
+            for (int64_t j = p.square && block_a == block_b ? i : block_b * size; j < b_end; ++j) f(i, j);
+    };
+    const int64_t a_blocks = ceil_div(a.tiles, size), b_blocks = ceil_div(b.tiles, size);
+    const Progress of_a(a_blocks), of_b(p.square ? 0 : b_blocks);
+    if (p.square) {
+        for_each_block_pair(skelbench::contrastive::SquareRounds{a_blocks}, of_a, of_a, block_pair);
+    } else {
+        for_each_block_pair(skelbench::contrastive::RectangleRounds{a_blocks, b_blocks}, of_a, of_b,
+                            block_pair);
+    }
+}
+
+}  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu
