@@ -19,11 +19,11 @@ from benchmarks.cases.case import Case, Contender, Problem, expect_close
 from benchmarks.cases.clips import BODIES, CLASSES, JOINTS, LENGTH, ntu_like, rows_in
 from benchmarks.cases.graphs import EDGES, NODES, zipf_labels
 from benchmarks.peers.released import PaddedConMLP
-from skelbench.models.conmlp import ConMLP, InputShape, RaggedInput
+from skelbench.models.conmlp import ConMLP, InputShape
+from skelbench.models.ragged_input import RaggedInput
 from skelbench.models.recurrent import SequenceClassifier
 from skelbench.models.wl_bag import WLBagGRU
-from skelbench.ops.clips import RaggedClips
-from skelbench.ops.ragged import pad
+from skelbench.ops import RaggedClips, pad
 
 SHAPE = InputShape(LENGTH, BODIES, JOINTS, CLASSES)
 WINDOWS = 30  # graphs of a clip

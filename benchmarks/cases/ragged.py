@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.cases.case import Case, Contender, Problem, expect_close
-from benchmarks.cases.clips import BODIES, LENGTH, ntu_like, rows_in, some, views_of
-from skelbench.ops import reference
-from skelbench.ops.augment import draw
-from skelbench.ops.clips import RaggedClips
-from skelbench.ops.ragged import pad, ragged_decode, ragged_linear
+from benchmarks.cases.clips import BODIES, LENGTH, ntu_like, rows_in
+from skelbench.ops import RaggedClips, augment, draw, pad, ragged_decode, ragged_linear, reference
 
 WIDTH = 256  # of ConMLP's layers
 TOLERANCE = 1e-4  # relative L2 against float64
@@ -37,23 +34,15 @@ def make_augment(device: str, batch: int) -> Problem:
     generator = torch.Generator().manual_seed(0)
     index = torch.randperm(len(data), generator=generator)[:batch].to(device)
     shear, reverse = (drawn.to(device) for drawn in draw(batch, generator))
-    x = Augment(data, index, shear, reverse, views_of(data, index, shear, reverse))
+    x = Augment(data, index, shear, reverse, augment(data, index, shear, reverse))
 
     def run() -> RaggedClips:
-        return views_of(data, index, shear, reverse)
+        return augment(data, index, shear, reverse)
 
     def check() -> None:
-        expected = reference.augment(
-            data.joints.double(),
-            data.offsets,
-            data.frames,
-            data.bodies,
-            index,
-            shear.double(),
-            reverse,
-            LENGTH,
-        )[0]
-        expect_close(run().joints, expected, 1e-6, "augment")
+        wide = replace(data, joints=data.joints.double())
+        expected = reference.augment(wide, index, shear.double(), reverse)
+        expect_close(run().joints, expected.joints, 1e-6, "augment")
 
     # Each row is read once and written twice.
     bytes_ = 1.5 * x.views.joints.numel() * 4
@@ -61,7 +50,7 @@ def make_augment(device: str, batch: int) -> Problem:
 
 
 def augment_padded(x: Augment) -> Contender:
-    rows = pad(some(x.data, x.index)).view(len(x.index), LENGTH, -1, 3)
+    rows = pad(x.data.select(x.index)).view(len(x.index), LENGTH, -1, 3)
 
     def run() -> Tensor:
         sheared = torch.bmm(rows.flatten(1, 2), x.shear).view_as(rows)
@@ -88,7 +77,7 @@ def _layer(device: str, batch: int, decoder: bool) -> Layer:
     generator = torch.Generator().manual_seed(0)
     data = ntu_like(batch, device)
     drawn = (part.to(device) for part in draw(batch, generator))
-    clips = views_of(data, torch.arange(batch, device=device), *drawn)
+    clips = augment(data, torch.arange(batch, device=device), *drawn)
     weight = torch.randn(WIDTH, clips.features, generator=generator).mul_(0.01).to(device)
     if decoder:
         weight = weight.t().contiguous()

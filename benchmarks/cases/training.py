@@ -8,14 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.cases.case import Case, Contender, Problem, expect_close
-from benchmarks.cases.clips import BODIES, CLASSES, JOINTS, LENGTH, ntu_like, rows_in, some, views_of
+from benchmarks.cases.clips import BODIES, CLASSES, JOINTS, LENGTH, ntu_like, rows_in
 from benchmarks.peers import released
 from skelbench.losses import SupConLoss
 from skelbench.models.conmlp import ConMLP, InputShape, ProjectionHead
-from skelbench.ops.augment import draw
-from skelbench.ops.clips import RaggedClips
-from skelbench.ops.ragged import pad
-from skelbench.training.descent import FactoredSGD
+from skelbench.models.ragged_input import FactoredSGD
+from skelbench.ops import RaggedClips, augment, draw, pad
 
 SHAPE = InputShape(LENGTH, BODIES, JOINTS, CLASSES)
 TEMPERATURE = 0.07
@@ -31,21 +29,21 @@ class Inputs:
 
 
 class Step(nn.Module):
-    """Encoder, head and optimiser: that of `skelbench.training`, or torch's as the released code calls it."""
+    """Encoder, head and optimizer: that of `skelbench.training`, or torch's as the released code calls it."""
 
     def __init__(self, encoder: ConMLP, ours: bool) -> None:
         super().__init__()
         self.encoder, self.head = encoder, ProjectionHead(encoder.width)
-        self.optimiser = (
+        self.optimizer = (
             FactoredSGD(self, RATE, MOMENTUM, DECAY)
             if ours
             else torch.optim.SGD(self.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
         )
 
     def learn(self, loss: Tensor) -> Tensor:
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
-        self.optimiser.step()
+        self.optimizer.step()
         return loss
 
 
@@ -57,7 +55,7 @@ class Ours(Step):
     def compute(self, index: Tensor, shear: Tensor, reverse: Tensor) -> Tensor:
         device = self.x.labels.device
         index = index.to(device)
-        views = views_of(self.x.data, index, shear.to(device), reverse.to(device))
+        views = augment(self.x.data, index, shear.to(device), reverse.to(device))
         loss: Tensor = self.loss(self.head(self.encoder(views)), self.x.labels[index].repeat(2))
         return loss
 
@@ -94,7 +92,7 @@ def contender(kind: type[Ours] | type[Released], x: Inputs) -> Contender:
         expect_close(loss.detach(), exact[0], 1e-5, "loss of a step")
         weight = step.encoder.first.weight
         expect_close(
-            step.optimiser.state[weight]["momentum_buffer"], exact[1], 1e-3, "first layer's momentum"
+            step.optimizer.state[weight]["momentum_buffer"], exact[1], 1e-3, "first layer's momentum"
         )
         expect_close(weight.detach(), exact[2], 1e-6, "first layer's weight after a step")
         step.train()
@@ -108,15 +106,15 @@ def _exact(step: Step, x: Inputs, index: Tensor, shear: Tensor, reverse: Tensor)
     index, shear, reverse = index.to(device), shear.to(device), reverse.to(device)
     wide = Step(released.PaddedConMLP(SHAPE), ours=False).double().eval().to(device)
     wide.load_state_dict(step.state_dict())
-    kept = {**wide.optimiser.state_dict(), "state": step.optimiser.state_dict()["state"]}
-    wide.optimiser.load_state_dict(kept)
-    rows = pad(some(x.data, index)).view(len(index), LENGTH, -1).double()
+    kept = {**wide.optimizer.state_dict(), "state": step.optimizer.state_dict()["state"]}
+    wide.optimizer.load_state_dict(kept)
+    rows = pad(x.data.select(index)).view(len(index), LENGTH, -1).double()
     turned = rows.flip(1) if bool(reverse[0]) else rows
     sheared = (rows.view(len(rows), -1, 3) @ shear[0].double()).flatten(1)
     embeddings = wide.head(wide.encoder(torch.cat([sheared, turned.flatten(1)])))
     loss = wide.learn(released.loss(embeddings, x.labels[index].repeat(2), TEMPERATURE))
     weight = wide.encoder.first.weight
-    return loss.detach(), wide.optimiser.state[weight]["momentum_buffer"], weight.detach()
+    return loss.detach(), wide.optimizer.state[weight]["momentum_buffer"], weight.detach()
 
 
 def make(device: str, batch: int, clips: int, steps: int = 1) -> Problem:
