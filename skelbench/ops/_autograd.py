@@ -29,17 +29,36 @@ class DifferentiableOp:
             backward: (ctx, gradients of the outputs) -> gradients of the inputs; it calls `self.gradient`.
         """
         self._name = name
-        self._call = _register(name, setup_context, backward)
-        self.gradient = _register(f"{name}_backward", _keep_nothing, self._refuse)
+        self._call = self._register(name, setup_context, backward)
+        self.gradient = self._register(f"{name}_backward", _keep_nothing, self._refuse)
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the op."""
         return self._call(*arguments)
 
+    def _register(self, name: str, setup_context: Setup, backward: Backward) -> Callable[..., Any]:
+        compiled = getattr(torch.ops.skelbench, name)
+        torch.library.register_autograd(f"skelbench::{name}", backward, setup_context=setup_context)
+        methods: dict[str, Any] = {
+            "generate_vmap_rule": True,
+            "forward": staticmethod(lambda *arguments: compiled(*arguments)),
+            "setup_context": staticmethod(setup_context),
+            "backward": staticmethod(backward),
+            "jvp": staticmethod(self._refuse),
+        }
+        transformed: Any = type(f"Transformed_{name}", (torch.autograd.Function,), methods)
+
+        def call(*arguments: Any) -> Any:
+            if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+                return transformed.apply(*arguments)
+            return compiled(*arguments)
+
+        return call
+
     def _refuse(self, ctx: Any, *gradients: Any) -> None:
         raise NotImplementedError(
-            f"skelbench::{self._name} has a first derivative only; skelbench.ops.reference has the same op in plain "
-            "torch, with every derivative"
+            f"skelbench::{self._name} has a first derivative in reverse mode only; skelbench.ops.reference has "
+            "the same op in plain torch, with every derivative"
         )
 
 
@@ -48,25 +67,6 @@ def has_tangent(*tensors: object) -> bool:
     return not torch.compiler.is_compiling() and any(
         isinstance(x, Tensor) and forward_ad.unpack_dual(x).tangent is not None for x in tensors
     )
-
-
-def _register(name: str, setup_context: Setup, backward: Backward) -> Callable[..., Any]:
-    compiled = getattr(torch.ops.skelbench, name)
-    torch.library.register_autograd(f"skelbench::{name}", backward, setup_context=setup_context)
-    methods = {
-        "generate_vmap_rule": True,
-        "forward": staticmethod(lambda *arguments: compiled(*arguments)),
-        "setup_context": staticmethod(setup_context),
-        "backward": staticmethod(backward),
-    }
-    transformed: Any = type(f"Transformed_{name}", (torch.autograd.Function,), methods)
-
-    def call(*arguments: Any) -> Any:
-        if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
-            return transformed.apply(*arguments)
-        return compiled(*arguments)
-
-    return call
 
 
 def _keep_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

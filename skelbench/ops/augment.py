@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from skelbench.ops import _library, reference
-from skelbench.ops.checks import FLOATS, check_integer, check_tensor
+from skelbench.ops.checks import FLOATS, check_dense, check_integer, check_tensor
 from skelbench.ops.clips import RaggedClips, check, check_starts, check_type
 
 _MOST_CLIPS = 2**31 - 1
@@ -75,6 +75,7 @@ def augment(clips: RaggedClips, index: Tensor, shear: Tensor, reverse: Tensor) -
     check_tensor("shear", shear, (batch, 3, 3), *FLOATS, like=clips.joints)
     check_tensor("reverse", reverse, (batch,), torch.bool, like=clips.joints)
     if not _library.computes(clips.joints, differentiated=(clips.joints, shear)):
+        check_dense("clips", index)
         if batch and (int(index.min()) < 0 or int(index.max()) >= len(clips)):
             raise ValueError(
                 f"index runs from {int(index.min())} to {int(index.max())}, but there are {len(clips)} clips"

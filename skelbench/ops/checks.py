@@ -50,14 +50,20 @@ def check_tensor(
         raise ValueError(f"{name} is on {value.device}, but the other tensors are on {like.device}")
 
 
+def check_dense(name: str, value: Tensor) -> None:
+    """Raise ValueError where a tensor has no values to look at."""
+    if value.is_meta and not torch.compiler.is_compiling():
+        raise ValueError(f"{name} must have values, but lies on the meta device")
+
+
 def check_integer(name: str, value: object, low: int, high: int) -> None:
     """Raise unless `value` is an integer in [low, high].
 
     Raises:
-        TypeError: not an integer (a float is not, even a whole one).
+        TypeError: not an integer; a whole float and a bool are none.
         ValueError: outside the range.
     """
-    if not isinstance(value, _INTEGERS):
+    if not isinstance(value, _INTEGERS) or isinstance(value, bool):
         raise TypeError(f"{name} must be an integer, not {_shown(value)}")
     if not low <= value <= high:
         raise ValueError(f"{name} must be in [{low}, {high}], not {value}")
@@ -77,7 +83,7 @@ def check_number(name: str, value: object, low: float, high: float, *, or_zero: 
         TypeError: not a real number.
         ValueError: outside the range.
     """
-    if not isinstance(value, _NUMBERS):
+    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, not {_shown(value)}")
     if not (low <= value <= high or (or_zero and value == 0)):
         zero = "0 or " if or_zero else ""

@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from skelbench.ops.checks import FLOATS, check_integer, check_tensor
+from skelbench.ops.checks import FLOATS, check_dense, check_integer, check_tensor
 
+MOST_BODIES = 1024
+"""Most bodies of a padded row. The layers keep a list of clips for every body and pair of neighbouring frames."""
+MOST_PLACES = 2**20
+"""Most places (frames * bodies) of a padded row."""
 MOST_FEATURES = 2**31 - 1
-"""Longest padded row that the ops can index."""
+"""Most numbers of a padded row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +55,8 @@ class RaggedClips:
         for name in ("frames", "bodies", "start"):
             value = getattr(self, name)
             check_tensor(f"RaggedClips.{name}", value, (clips,), torch.int64, like=self.joints)
-        for name in ("length", "max_bodies"):
-            check_integer(f"RaggedClips.{name}", getattr(self, name), 1, MOST_FEATURES)
+        check_integer("RaggedClips.max_bodies", self.max_bodies, 1, MOST_BODIES)
+        check_integer("RaggedClips.length", self.length, 1, MOST_PLACES // self.max_bodies)
         if not 1 <= self.features <= MOST_FEATURES:
             raise ValueError(
                 f"RaggedClips: length {self.length} x max_bodies {self.max_bodies} x joints "
@@ -95,15 +99,27 @@ def check(clips: RaggedClips) -> None:
         TypeError: not a RaggedClips.
         ValueError: a clip (named) that does not.
     """
-    check_type(clips)
+    check_places(clips)
     rows = clips.joints.shape[0]
+    # Offsets are compared with a difference: a sum with a huge number wraps around.
+    owned = clips.frames * clips.bodies
+    rows_fit = (clips.offsets >= 0) & (owned <= rows - clips.offsets)
+    _require(rows_fit, "offsets + frames * bodies", clips.offsets + owned, f"within {rows} rows of joints")
+
+
+def check_places(clips: RaggedClips) -> None:
+    """Check that every clip lies within the padded row; `joints` and `offsets` are not looked at.
+
+    Raises:
+        TypeError: not a RaggedClips.
+        ValueError: a clip (named) that does not.
+    """
+    check_type(clips)
+    check_dense("clips", clips.frames)
     _require(clips.frames >= 1, "frames", clips.frames, "at least 1")
     bodies_fit = (clips.bodies >= 1) & (clips.bodies <= clips.max_bodies)
     _require(bodies_fit, "bodies", clips.bodies, f"1 to {clips.max_bodies}")
     check_starts(clips)
-    owned = clips.frames * clips.bodies
-    rows_fit = (clips.offsets >= 0) & (owned <= rows - clips.offsets)
-    _require(rows_fit, "offsets + frames * bodies", clips.offsets + owned, f"within {rows} rows of joints")
 
 
 def check_starts(clips: RaggedClips) -> None:
@@ -114,7 +130,7 @@ def check_starts(clips: RaggedClips) -> None:
 
 
 def check_type(clips: object) -> None:
-    """Raise TypeError where an op got something else instead of clips."""
+    """Raise TypeError unless an op's argument is a RaggedClips."""
     if not isinstance(clips, RaggedClips):
         raise TypeError(f"clips must be a RaggedClips, not {type(clips).__name__}")
 

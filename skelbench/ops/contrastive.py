@@ -57,7 +57,8 @@ def contrastive_loss(
             normalise (`skelbench.losses` does). Rows of any length give the formula's value, at less speed.
         labels: (N,) int64.
         temperature: tau in [1e-10, 1e10]. A tensor with one number may need a gradient if k1 = 0; half-precision
-            embeddings are then computed in float32. On a GPU its range is not checked.
+            embeddings are then computed in float32. On a GPU its range is not checked. In compiled code, pass one
+            that changes as a tensor: torch compiles an op anew for each value of a number.
         k1: weight of the positives' repelling term (without tau), 0 or in [1e-30, 1e30].
         k2: weight of the negatives, 0 or in [1e-30, 1e30].
         contrasts: (M, D), embeddings' dtype and device: what anchors are compared with, if not with each
@@ -240,8 +241,8 @@ def _check_offset(anchors: int, contrasts: int, self_offset: int | None) -> None
         return
     if contrasts < anchors:
         raise ValueError(
-            f"self_offset is {self_offset}, but {anchors} anchors cannot be among {contrasts} contrasts; pass None if "
-            "contrasts hold no anchor"
+            f"self_offset is {self_offset}, but {anchors} labels cannot be among {contrasts} contrast_labels; pass "
+            "None if contrasts hold no anchor"
         )
     check_integer("self_offset", self_offset, 0, contrasts - anchors)
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import register_flop_formula
 from skelbench.ops import _library, reference
 from skelbench.ops._autograd import DifferentiableOp
 from skelbench.ops.checks import FLOATS, check_number, check_tensor
-from skelbench.ops.clips import RaggedClips, check, check_type
+from skelbench.ops.clips import RaggedClips, check, check_places, check_type
 
 _LARGEST = 1e30
 """Largest constant of an optimizer step."""
@@ -188,7 +188,7 @@ def ragged_decode(hidden: Tensor, weight: Tensor, bias: Tensor, clips: RaggedCli
     check_tensor("bias", bias, (clips.features,), clips.joints.dtype, like=clips.joints)
     check_tensor("hidden", hidden, (len(clips), weight.shape[1]), clips.joints.dtype, like=clips.joints)
     if not _library.computes(clips.joints, tangents=(hidden, weight, bias)):
-        check(clips)
+        check_places(clips)
         return reference.ragged_decode(hidden, weight, bias, clips)
     rows: Tensor = _decode(
         hidden, weight, bias, clips.frames, clips.bodies, clips.start, clips.length, clips.max_bodies

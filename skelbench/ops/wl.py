@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from skelbench.ops import _library, reference
-from skelbench.ops.checks import check_integer, check_tensor
+from skelbench.ops.checks import check_dense, check_integer, check_tensor
 
 NeighbourLists = tuple[Tensor, Tensor]
 """Neighbours of all nodes as (indptr, indices), see `wl_subtrees_csr`."""
@@ -89,6 +89,7 @@ def _check(labels: Tensor, indptr: Tensor, indices: Tensor, iterations: int, bit
     check_integer("bits", bits, 1, 64)
     # The compiled op looks at the values itself on the CPU; elsewhere only a call that is not being traced can.
     if (labels.is_cuda or not _library.built) and not torch.compiler.is_compiling():
+        check_dense("labels", labels)
         ends = int(indptr[0]), int(indptr[-1])
         if ends != (0, len(indices)) or bool((indptr.diff() < 0).any()):
             raise ValueError(f"indptr must ascend from 0 to {len(indices)}, the number of neighbours")
@@ -115,6 +116,7 @@ def neighbour_lists(edges: Tensor, nodes: int) -> NeighbourLists:
     check_integer("nodes", nodes, 0, _MOST_NODES)
     # A check of values cannot be traced.
     if not torch.compiler.is_compiling():
+        check_dense("edges", edges)
         _check_edges(edges, nodes)
     both = torch.cat([edges, edges.flip(1)])
     source, order = torch.sort(both[:, 0], stable=True)
