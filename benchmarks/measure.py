@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,9 @@ def seconds_of(f: Callable[[], object], device: str = "cpu", repeats: int = 5) -
     return min(timer(f) for _ in range(repeats))
 
 
-def bootstrap_median(values: np.ndarray, level: float = 0.95, draws: int = 2000) -> tuple[float, float]:
+def bootstrap_median(
+    values: NDArray[np.float64], level: float = 0.95, draws: int = 2000
+) -> tuple[float, float]:
     """Percentile bootstrap interval of the median of `values` (n,)."""
     picks = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
     tail = 50 * (1 - level)

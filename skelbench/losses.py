@@ -109,7 +109,8 @@ def _normalised(rows: Tensor) -> Tensor:
     length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     # An infinite length would make the row zero. As NaN, the op finds it.
     length = length.masked_fill(length.isinf(), torch.nan)
-    return rows / length.clamp_min(_SHORTEST)
+    unit: Tensor = rows / length.clamp_min(_SHORTEST)
+    return unit
 
 
 def _rows(embeddings: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -92,6 +92,6 @@ class Ratio:
         instance, problem = self.prepared
         peer = instance.contender(next(iter(instance.case.peers)), problem)
         ratio = paired_ratio(peer.run, problem.ours.run, seconds=3.0, min_groups=7, timer=processor_clock)
-        return ratio.median * peer.share
+        return float(ratio.median * peer.share)
 
     track_time_over_peer.unit = "x the peer's time"  # type: ignore[attr-defined]

@@ -125,7 +125,7 @@ def make_wl_bag(device: str, model: str, batch: int) -> Problem:
     flops = 2.0 * batch * WINDOWS * sum(p.numel() for p in module.recurrent.parameters())
     # Rows of the table that the tokens name, once each, and the recurrent weights.
     problem = _problem(None, module, labels, logits, flops)
-    touched = 4.0 * rows.unique().numel() * module.embedding.shape[1]
+    touched = 4.0 * torch.unique(rows).numel() * module.embedding.shape[1]
     return Problem(None, problem.ours, flops, touched, items=batch, unit="clips")
 
 

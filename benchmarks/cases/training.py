@@ -42,7 +42,7 @@ class Step(nn.Module):
 
     def learn(self, loss: Tensor) -> Tensor:
         self.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss
 

@@ -20,7 +20,8 @@ class PaddedConMLP(ConMLP):
 
     def forward(self, rows: Tensor) -> Tensor:  # type: ignore[override]
         first = F.linear(rows, self.first.weight, self.first.bias)
-        return self.second(self.dropout(self.norm(F.gelu(first))))
+        representation: Tensor = self.second(self.dropout(self.norm(F.gelu(first))))
+        return representation
 
 
 def views(

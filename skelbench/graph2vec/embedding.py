@@ -20,7 +20,7 @@ from skelbench.graph2vec.graphs import SkeletonGraphs
 Graphs = SkeletonGraphs | Sequence[Any]
 
 
-class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learn a vector for each graph; a scikit-learn transformer.
 
     `fit` counts the subtrees of the training graphs and trains document vectors together with a table of output

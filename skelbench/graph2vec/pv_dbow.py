@@ -174,7 +174,7 @@ def _run(
             " smaller graphs or fewer iterations"
         )
 
-    class Epochs(CallbackAny2Vec):
+    class Epochs(CallbackAny2Vec):  # type: ignore[misc]
         done = 0
 
         def on_epoch_end(self, model: Any) -> None:

@@ -65,8 +65,13 @@ class DifferentiableOp:
 def has_tangent(*tensors: object) -> bool:
     """Whether one of the tensors carries a forward-mode tangent, which only plain torch can propagate."""
     return not torch.compiler.is_compiling() and any(
-        isinstance(x, Tensor) and forward_ad.unpack_dual(x).tangent is not None for x in tensors
+        isinstance(x, Tensor) and _tangent(x) is not None for x in tensors
     )
+
+
+def _tangent(x: Tensor) -> Tensor | None:
+    tangent: Tensor | None = forward_ad.unpack_dual(x).tangent  # type: ignore[no-untyped-call]
+    return tangent
 
 
 def _keep_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

@@ -85,7 +85,8 @@ class RaggedClips:
 
     def to(self, device: torch.device | str) -> RaggedClips:
         """The same clips on a device."""
-        return RaggedClips(*(tensor.to(device) for tensor in self.tensors), self.length, self.max_bodies)
+        joints, offsets, frames, bodies, start = (tensor.to(device) for tensor in self.tensors)
+        return RaggedClips(joints, offsets, frames, bodies, start, self.length, self.max_bodies)
 
     def __len__(self) -> int:
         """Number of clips B."""

@@ -41,12 +41,18 @@ class PackedDataset:
         self._packed = _writeable(clips.joints)
         # Clips read since pages were last released.
         self._read = 0
-        per_clip = (clips.offsets[:-1], clips.frames, clips.bodies, np.zeros(len(clips), dtype=np.int64))
+        offsets, frames, bodies = (
+            torch.from_numpy(numbers.astype(np.int64))
+            for numbers in (clips.offsets[:-1], clips.frames, clips.bodies)
+        )
         self.clips = RaggedClips(
-            torch.from_numpy(self._packed),
-            *(torch.from_numpy(numbers.astype(np.int64)) for numbers in per_clip),
-            self.shape.length,
-            self.shape.max_bodies,
+            joints=torch.from_numpy(self._packed),
+            offsets=offsets,
+            frames=frames,
+            bodies=bodies,
+            start=torch.zeros_like(frames),
+            length=self.shape.length,
+            max_bodies=self.shape.max_bodies,
         ).to(device)
         self.label = torch.from_numpy(clips.label.astype(np.int64)).to(device)
 
