@@ -15,7 +15,8 @@ import torch
 from benchmarks.cases.case import Problem
 from benchmarks.measure import seconds_of
 
-COPY_BYTES = 1 << 28  # read as much, written as much: far beyond the last cache
+# Bytes read, and as many written: far more than the last cache holds.
+COPY_BYTES = 1 << 28
 SIDES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
 REPEATS = 5
 _USED: dict[str, float] = {}
@@ -32,6 +33,7 @@ class Rate:
 
     @property
     def per_second(self) -> float:
+        """Flops or bytes per second."""
         return self.amount / self.seconds
 
 
@@ -44,6 +46,7 @@ class Bound:
 
     @property
     def seconds(self) -> float:
+        """The bound itself, in seconds."""
         return self.calls * self.rate.seconds
 
 

@@ -27,7 +27,8 @@ from benchmarks.record import Memory, PeerResult, Result, Run, save
 from skelbench import ops
 
 ROOT = Path(__file__).resolve().parents[1]
-SHORT = 1e-3  # seconds on a GPU below which the host's share of a call is left out, by graph replay
+# Calls shorter than this many seconds on a GPU are replayed as graphs, without the host's share.
+SHORT = 1e-3
 MEMORY_SETUP = """
 from benchmarks import cases
 instance = cases.find({family!r}, {id!r}, {device!r})
@@ -128,6 +129,7 @@ def revision() -> str:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -186,7 +188,8 @@ def main(arguments: list[str]) -> int:
             found = f"WRONG: {error}"
         print(f": {found}", file=sys.stderr, flush=True)
         run.rates.update(bounds.measured())
-        save(run, path)  # after every case: a run cut short keeps what it measured
+        # After every case, so that a run cut short keeps its results.
+        save(run, path)
     print(report.markdown(run))
     written = [path]
     if results:

@@ -25,7 +25,8 @@ from skelbench.training.task import Task
 from skelbench.variants import choose
 
 REPORT = Settings()
-TRAINING_CLIPS = 37_646  #: of NTU-60, X-View
+TRAINING_CLIPS = 37_646
+"""Training clips of NTU-60's X-View split."""
 
 
 def random_clips(count: int) -> Clips:
@@ -72,6 +73,7 @@ def measure(clips: int, epochs: int) -> list[float]:
 
 
 def main() -> None:
+    """Run the command."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

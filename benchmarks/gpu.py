@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 
-L2_BYTES = 1 << 28  # several times the largest L2 there is
-WARM_UP = 3  # calls before a capture, so that workspaces and caches exist
+# Several times the largest L2 cache.
+L2_BYTES = 1 << 28
+# Calls before a capture, so that workspaces and caches exist.
+WARM_UP = 3
 
 
 def event_timer() -> Callable[[Callable[[], object]], float]:
@@ -42,7 +44,8 @@ def replay(f: Callable[[], Any]) -> Callable[[], None] | None:
     try:
         with torch.cuda.graph(graph):
             f()
-    except RuntimeError:  # the call waits for the device somewhere
+    except RuntimeError:
+        # The call waits for the device somewhere.
         torch.cuda.synchronize()
         return None
     return graph.replay

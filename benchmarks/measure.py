@@ -25,11 +25,14 @@ class Ratio:
     median: float
     low: float
     high: float
-    seconds_a: float  #: median of one call of A
-    seconds_b: float  #: median of one call of B
+    seconds_a: float
+    """Median of one call of A."""
+    seconds_b: float
+    """Median of one call of B."""
     groups: int
 
     def __str__(self) -> str:
+        """Median and interval."""
         return f"{self.median:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
     def times(self, factor: float) -> Ratio:
@@ -90,7 +93,8 @@ def paired_ratio(
     timer: Timer = clock,
 ) -> Ratio:
     """Time of B over time of A from interleaved groups A B B A, for `seconds`, at least `min_groups`."""
-    a(), b()  # warm caches and allocators
+    # Warm caches and allocators.
+    a(), b()
     collecting = gc.isenabled()
     gc.disable()
     groups: list[list[float]] = []

@@ -29,7 +29,8 @@ from skelbench.prepare.work import Part, Work
 
 CLIPS = sum(ntu.OFFICIAL_COUNTS[ntu.NTU_60, "xview"])
 PART = 1000
-SECONDS = 0.05  # between two looks at the memory
+# Seconds between two readings of the memory.
+SECONDS = 0.05
 
 
 def names(clips: int) -> list[str]:
@@ -95,6 +96,7 @@ def peak_of(command: list[str]) -> tuple[dict[str, float], float]:
 
 
 def main() -> None:
+    """Run the command."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--clips", type=int, default=CLIPS)
     options.add_argument("--epochs", type=int, default=1, help="of the encoder, and of the probe")

@@ -44,10 +44,12 @@ class Time:
     timeout = 300.0
 
     def setup(self, identifier: str) -> None:
+        """Prepare the case and run it once."""
         self.run = prepared(identifier)[1].ours.run
         self.run()
 
     def time_case(self, identifier: str) -> None:
+        """Run the case: asv times this."""
         self.run()
 
 
@@ -59,6 +61,7 @@ class PeakMemory:
     timeout = 300.0
 
     def setup(self, identifier: str) -> None:
+        """Make the inputs; no check, which would need more memory than the case."""
         from benchmarks import cases
 
         try:
@@ -67,6 +70,7 @@ class PeakMemory:
             raise NotImplementedError(f"{identifier}: not in this commit ({error})") from error
 
     def peakmem_case(self, identifier: str) -> None:
+        """Run the case: asv reads the peak of this process."""
         self.run()
 
 
@@ -81,12 +85,14 @@ class Ratio:
     timeout = 300.0
 
     def setup(self, identifier: str) -> None:
+        """Prepare the case on one thread."""
         import torch
 
         torch.set_num_threads(1)
         self.prepared = prepared(identifier)
 
     def track_time_over_peer(self, identifier: str) -> float:
+        """Our processor time over the first peer's: asv tracks this number."""
         from benchmarks.measure import paired_ratio, processor_clock
 
         instance, problem = self.prepared

@@ -13,8 +13,10 @@ from benchmarks.cases.case import Case, Contender, Problem, expect_close
 from benchmarks.cases.clips import BODIES, LENGTH, ntu_like, rows_in
 from skelbench.ops import RaggedClips, augment, draw, pad, ragged_decode, ragged_linear, reference
 
-WIDTH = 256  # of ConMLP's layers
-TOLERANCE = 1e-4  # relative L2 against float64
+# Width of ConMLP's layers.
+WIDTH = 256
+# Largest relative error in the L2 norm, against float64.
+TOLERANCE = 1e-4
 
 
 # ---- augment ----
@@ -22,14 +24,18 @@ TOLERANCE = 1e-4  # relative L2 against float64
 
 @dataclass(frozen=True)
 class Augment:
+    """Clips, and the random numbers of their views."""
+
     data: RaggedClips
     index: Tensor
     shear: Tensor
     reverse: Tensor
-    views: RaggedClips  #: what is to be made
+    views: RaggedClips
+    """The expected views."""
 
 
 def make_augment(device: str, batch: int) -> Problem:
+    """Both views of `batch` clips of a dataset four times as large."""
     data = ntu_like(4 * batch, device)
     generator = torch.Generator().manual_seed(0)
     index = torch.randperm(len(data), generator=generator)[:batch].to(device)
@@ -50,6 +56,7 @@ def make_augment(device: str, batch: int) -> Problem:
 
 
 def augment_padded(x: Augment) -> Contender:
+    """Both views of padded rows in plain torch."""
     rows = pad(x.data.select(x.index)).view(len(x.index), LENGTH, -1, 3)
 
     def run() -> Tensor:
@@ -66,11 +73,16 @@ def augment_padded(x: Augment) -> Contender:
 
 @dataclass(frozen=True)
 class Layer:
-    clips: RaggedClips  #: both views of a batch
-    rows: Tensor  #: the same, padded
+    """A layer's clips and parameters."""
+
+    clips: RaggedClips
+    """Both views of a batch."""
+    rows: Tensor
+    """The same clips, padded."""
     weight: Tensor
     bias: Tensor
-    hidden: Tensor  #: the decoder's input, or what multiplies the first layer's output
+    hidden: Tensor
+    """The decoder's input, or the gradient of the first layer's output."""
 
 
 def _layer(device: str, batch: int, decoder: bool) -> Layer:
@@ -111,6 +123,7 @@ def _contender(
 
 
 def make_linear(device: str, batch: int) -> Problem:
+    """The first layer: output, and gradients of weight and bias."""
     x = _layer(device, batch, decoder=False)
     ours = _contender(lambda x, w, b: ragged_linear(x.clips, w, b), lambda x: x.hidden, x, 2)
     products = 2.0 * rows_in(x.clips) * x.clips.joints[0].numel() * WIDTH
@@ -118,10 +131,12 @@ def make_linear(device: str, batch: int) -> Problem:
 
 
 def linear_padded(x: Layer) -> Contender:
+    """The first layer over padded rows in plain torch."""
     return _contender(lambda x, w, b: F.linear(x.rows, w, b), lambda x: x.hidden, x, 2)
 
 
 def make_decode(device: str, batch: int) -> Problem:
+    """The decoder's last layer: output, and gradients of weight, bias and input."""
     x = _layer(device, batch, decoder=True)
     ours = _contender(lambda x, w, b: ragged_decode(x.hidden, w, b, x.clips), lambda x: x.clips.joints, x, 3)
     products = 2.0 * rows_in(x.clips) * x.clips.joints[0].numel() * WIDTH
@@ -129,6 +144,7 @@ def make_decode(device: str, batch: int) -> Problem:
 
 
 def decode_padded(x: Layer) -> Contender:
+    """The decoder's last layer over padded rows in plain torch."""
     # Padded torch computes every place; zeros where the clips have nothing make the gradients the same.
     return _contender(lambda x, w, b: F.linear(x.hidden, w, b), lambda x: x.rows, x, 3)
 

@@ -22,6 +22,8 @@ RATE, MOMENTUM, DECAY = 1e-3, 0.9, 5e-4
 
 @dataclass(frozen=True)
 class Inputs:
+    """Clips, their labels, and how much of them is trained on."""
+
     data: RaggedClips
     labels: Tensor
     batch: int
@@ -32,6 +34,7 @@ class Step(nn.Module):
     """Encoder, head and optimizer: that of `skelbench.training`, or torch's as the released code calls it."""
 
     def __init__(self, encoder: ConMLP, ours: bool) -> None:
+        """Put a head on the encoder, and choose the optimizer."""
         super().__init__()
         self.encoder, self.head = encoder, ProjectionHead(encoder.width)
         self.optimizer = (
@@ -41,6 +44,7 @@ class Step(nn.Module):
         )
 
     def learn(self, loss: Tensor) -> Tensor:
+        """Backward and a step of the optimizer; returns the loss."""
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -48,11 +52,15 @@ class Step(nn.Module):
 
 
 class Ours(Step):
+    """The training step of skelbench."""
+
     def __init__(self, x: Inputs) -> None:
+        """Make the encoder over packed clips."""
         super().__init__(ConMLP(SHAPE), ours=True)
         self.x, self.loss = x, SupConLoss(TEMPERATURE)
 
     def compute(self, index: Tensor, shear: Tensor, reverse: Tensor) -> Tensor:
+        """Loss of the clips at `index`."""
         device = self.x.labels.device
         index = index.to(device)
         views = augment(self.x.data, index, shear.to(device), reverse.to(device))
@@ -61,18 +69,23 @@ class Ours(Step):
 
 
 class Released(Step):
+    """The training step of the released code."""
+
     def __init__(self, x: Inputs) -> None:
+        """Make the encoder over padded rows, and pad all clips."""
         super().__init__(released.PaddedConMLP(SHAPE), ours=False)
         self.x = x
         self.rows = pad(x.data).view(len(x.data), LENGTH, -1).cpu().numpy()
 
     def compute(self, index: Tensor, shear: Tensor, reverse: Tensor) -> Tensor:
+        """Loss of the clips at `index`, with the first draw for all of them."""
         views = released.views(self.rows, index.numpy(), shear[0].double().numpy(), bool(reverse[0]))
         embeddings = self.head(self.encoder(views.to(self.x.labels.device)))
         return released.loss(embeddings, self.x.labels[index.to(self.x.labels.device)].repeat(2), TEMPERATURE)
 
 
 def contender(kind: type[Ours] | type[Released], x: Inputs) -> Contender:
+    """A training step as a contender; `x.steps` of them are timed."""
     torch.manual_seed(0)
     step = kind(x).to(x.labels.device)
     generator = torch.Generator().manual_seed(0)
@@ -118,6 +131,7 @@ def _exact(step: Step, x: Inputs, index: Tensor, shear: Tensor, reverse: Tensor)
 
 
 def make(device: str, batch: int, clips: int, steps: int = 1) -> Problem:
+    """`steps` training steps on batches of `clips` random clips."""
     data = ntu_like(clips, device)
     x = Inputs(data, torch.arange(clips, device=device) % CLASSES, batch, steps)
     # The first layer, forward and weight gradient, of the views of an average batch; the rest is below 2 % of it.
@@ -129,6 +143,7 @@ def make(device: str, batch: int, clips: int, steps: int = 1) -> Problem:
 
 
 def by_released(x: Inputs) -> Contender:
+    """The training step of the released code."""
     return contender(Released, x)
 
 

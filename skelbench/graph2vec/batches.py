@@ -29,7 +29,8 @@ class LabelBatches:
     """
 
     poses: Poses
-    clips: Tensor  #: int64 (N,), which of the poses' clips, in order
+    clips: Tensor
+    """int64 (N,), indices of the poses' clips, in order."""
     labellings: tuple[tuple[LabelKind, float], ...] = CHOSEN_LABELLINGS
     windows: int = 20
     window: int = 5
@@ -38,6 +39,7 @@ class LabelBatches:
     noise: float = 0.0
 
     def __len__(self) -> int:
+        """Number of clips N."""
         return len(self.clips)
 
     @property

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1  #: raise when a stored array changes its meaning, or the same settings give another result
+FORMAT = 1
+"""Increase it when a stored array changes its meaning, or the same settings give another result."""
 
 _KEY = "key"
 

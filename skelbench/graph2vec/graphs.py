@@ -31,11 +31,16 @@ class SkeletonGraphs:
     graph: windows overlap where a clip is short, and a million graphs then fit in memory.
     """
 
-    frame_labels: Tensor  #: int64 (R, B * J); ABSENT where the frame lacks the body
-    frame_rows: Tensor  #: int64 (N, windows, window), the rows of `frame_labels` each graph is made of
-    edges: Tensor  #: int64 (E, 2), undirected, between the nodes of a window
-    kept: IntArray  #: int64 (N,), index of each clip in the `Clips` it came from
-    dropped: tuple[Dropped, ...]  #: clips left out, with reasons
+    frame_labels: Tensor
+    """int64 (R, B * J); ABSENT where the frame lacks the body."""
+    frame_rows: Tensor
+    """int64 (N, windows, window), the rows of `frame_labels` that make up each graph."""
+    edges: Tensor
+    """int64 (E, 2), undirected, between the nodes of a window."""
+    kept: IntArray
+    """int64 (N,), index of each clip in the `Clips` it came from."""
+    dropped: tuple[Dropped, ...]
+    """Clips left out, with reasons."""
 
     @property
     def windows(self) -> int:

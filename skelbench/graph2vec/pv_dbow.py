@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from skelbench.graph2vec.documents import Documents, Vocabulary, distinct, write_corpus
 
-GENSIM_DOCUMENT_LIMIT = 10_000  #: MAX_DOCUMENT_LEN of gensim's doc2vec_inner: it ignores the words beyond
-Progress = Callable[
-    [str, int, int], Any
-]  #: (stage, done, total); stages are "corpus" (documents) and "epoch"
+GENSIM_DOCUMENT_LIMIT = 10_000
+"""MAX_DOCUMENT_LEN of gensim's doc2vec_inner, which ignores further words."""
+Progress = Callable[[str, int, int], Any]
+"""(stage, done, total); stages are "corpus" (documents) and "epoch"."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,20 @@ class Settings:
 class Trained:
     """What training gives."""
 
-    vectors: NDArray[np.float32]  #: (N, dimensions), of the documents
-    table: NDArray[np.float32]  #: (words, dimensions), the output vectors
-    unmoved: int  #: documents none of whose words was trained on
+    vectors: NDArray[np.float32]
+    """(N, dimensions), vectors of the documents."""
+    table: NDArray[np.float32]
+    """(words, dimensions), output vectors."""
+    unmoved: int
+    """Documents without a word that was trained on."""
 
 
 def gensim_doc2vec() -> Any:
-    """gensim's Doc2Vec class. Raises ImportError with the way to install it."""
+    """The Doc2Vec class of gensim.
+
+    Raises:
+        ImportError: gensim is missing; the message says how to install it.
+    """
     try:
         from gensim.models.doc2vec import Doc2Vec
     except ImportError as error:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from skelbench.ops.wl import neighbour_lists, wl_subtrees_csr
 
-_CHANNEL_SALT = 0x5851F42D4C957F2D  #: odd 64-bit word; sets the labels of one labelling apart from another's
+# Odd 64-bit word that sets the labels of one labelling apart from another's.
+_CHANNEL_SALT = 0x5851F42D4C957F2D
 
 
 class WLBagGRU(nn.Module):
@@ -63,7 +64,8 @@ class WLBagGRU(nn.Module):
         self.token_dropout = token_dropout
         self.embedding = nn.Parameter(torch.randn(table, dim) * 0.1)
         self.depth_weight = nn.Parameter(torch.ones(labellings, iterations + 1))
-        self.scale = nodes**-0.5  # the sum of V independent embeddings then has the variance of one
+        # The sum of V independent embeddings then has the variance of one.
+        self.scale = nodes**-0.5
         self.norm = nn.LayerNorm(dim)
         self.recurrent = nn.GRU(dim, hidden, layers, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(dropout)
