@@ -1,10 +1,10 @@
 """Disk and memory at the size of NTU RGB+D: `python -m benchmarks.ntu_size [--clips N] [--epochs N]`. Linux only.
 
-A prepared dataset of 56,578 made-up clips with NTU's lengths is written as `skelbench.prepare` writes one, from random
-coordinates, not from text files; then `skelbench eval` trains and probes conmlp-supcon on its xview split, in
-batches of 512, in a process of its own. Printed are the bytes on disk and that process's largest resident memory: what
-is its own (anonymous), and pages of files, the memory-mapped joints among them, which the system takes back when it
-needs them. Everything is removed again. Needs about 2 GB of disk.
+Writes a prepared dataset of 56,578 made-up clips with NTU's lengths, in the format of `skelbench.prepare`, from random
+coordinates instead of text files. Then `skelbench eval` trains and probes conmlp-supcon on its xview split, in
+batches of 512, in a process of its own. Prints the bytes on disk and that process's largest resident memory: its own
+(anonymous) memory, and pages of files such as the memory-mapped joints, which the system reclaims when it needs them.
+Removes everything again. Needs about 2 GB of disk.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What asv measures at every commit: time, peak memory, and the time of an op over its peer's in plain torch.
+"""The benchmarks that asv runs at every commit: time, peak memory, and the ratio of an op's time to its peer's.
 
 The ratio is the regression signal: its two sides are timed in turn, so that a busy machine slows both. A commit that
-does not have an op yet has no figure for it.
+lacks an op has no figure for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ MEMORY = ("contrastive/contrastive-supcon-n4096-float32", "ragged/ragged_linear-
 
 
 def prepared(identifier: str) -> tuple[Any, Any]:
-    """(instance, problem) of "family/id". Raises NotImplementedError, asv's "skip", where the commit lacks its op."""
+    """(instance, problem) of "family/id".
+
+    Raises:
+        NotImplementedError: the commit lacks the op; asv skips the benchmark.
+    """
     from benchmarks import cases
 
     try:
@@ -35,7 +39,7 @@ def prepared(identifier: str) -> tuple[Any, Any]:
 
 
 class Time:
-    """Absolute times: noise on a shared machine, but they show the shape of a change."""
+    """Absolute times: noisy on a shared machine, but they show the shape of a change."""
 
     params = TIMES
     param_names = ("case",)
@@ -77,7 +81,7 @@ class PeakMemory:
 class Ratio:
     """Our time over the first peer's, by interleaved groups: what `asv continuous` should judge by.
 
-    In processor time of one thread: two threads wait for each other, and on a busy machine for whoever runs between.
+    In processor time of one thread: on a busy machine, two threads wait for each other and for other processes.
     """
 
     params = RATIOS

@@ -1,4 +1,4 @@
-"""What a benchmark case is: something timed at given sizes, checked beforehand, with its peers and its bound."""
+"""Benchmark cases: work that is checked, then timed at given sizes, with its peers and its bound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do a case's work, with inputs ready: what is timed, and the check that it does this work."""
+    """One way to do a case's work, with inputs ready: the call that is timed, and its check."""
 
     run: Callable[[], Any]
     check: Callable[[], None]
@@ -28,7 +28,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Problem:
-    """A case at one size: its inputs, our contender, and what its bound is made of."""
+    """A case at one size: its inputs, our contender, and the parts of its bound."""
 
     inputs: Any
     ours: Contender

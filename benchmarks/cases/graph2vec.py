@@ -79,7 +79,7 @@ def make(device: str, graphs: int, epochs: int) -> Problem:
 
 
 def by_gensim(x: Inputs) -> Contender:
-    """gensim's own training from an iterable of strings."""
+    """Training by gensim from an iterable of strings."""
     import gensim  # noqa: F401
 
     words = [row.tolist() for chunk in x.documents.chunks() for row in chunk.astype(str)]

@@ -73,7 +73,7 @@ def numpy(x: Inputs) -> Contender:
 
 
 def networkx(x: Inputs) -> Contender:
-    """networkx's subtree hashes, of some of the graphs."""
+    """Subtree hashes by networkx, of some of the graphs."""
     few = min(FEW, len(x.labels))
     run = subtrees.by_networkx(x.labels[:few].numpy(), EDGES.tolist(), ITERATIONS)
 

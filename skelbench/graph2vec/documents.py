@@ -1,9 +1,9 @@
 """Graphs -> documents: the rooted subtrees of a graph are its words; gensim reads them from one text file.
 
-gensim's fast feed cuts the file into one piece per worker by bytes, but stops a worker by words. The pieces
-meet exactly only if all documents have the same length and all words the same width, so that is how the file is
-written: a word is a fixed number of hexadecimal digits, and whatever is no word (too rare, unknown, the padding
-of a shorter document) is written as the word of zeros, which is in no vocabulary and which gensim passes over.
+gensim's fast feed cuts the file into one piece per worker by bytes, but stops a worker by words. The pieces meet
+exactly only if all documents have the same length and all words the same width. So a word is a fixed number of
+hexadecimal digits. What is no word (too rare, unknown, the padding of a shorter document) is written as the word of
+zeros, which is in no vocabulary, so that gensim skips it.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class SkeletonDocuments:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words kept, by ascending token, and how often each occurs in the training documents."""
+    """The words kept, and how often each occurs in the training documents."""
 
     tokens: Tokens
     """(n,), ascending."""
@@ -147,7 +147,8 @@ class Vocabulary:
 def build_vocabulary(documents: Documents, min_count: int) -> Vocabulary:
     """Count all tokens of the documents and keep those that occur at least `min_count` times.
 
-    Raises ValueError where none does.
+    Raises:
+        ValueError: no token does.
     """
     tokens, counts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     waiting: list[tuple[Tokens, NDArray[np.int64]]] = []
@@ -172,7 +173,7 @@ def build_vocabulary(documents: Documents, min_count: int) -> Vocabulary:
 
 
 def _merge(parts: Sequence[tuple[Tokens, NDArray[np.int64]]]) -> tuple[Tokens, NDArray[np.int64]]:
-    """One count of tokens from several, each in ascending order (which the stable sort makes use of)."""
+    """One count of tokens from several in ascending order; the stable sort is fast on such runs."""
     tokens = np.concatenate([part[0] for part in parts])
     counts = np.concatenate([part[1] for part in parts])
     order = np.argsort(tokens, kind="stable")
@@ -209,10 +210,18 @@ def write_corpus(
     multiple_of: int = 1,
     on_documents: Callable[[int], Any] | None = None,
 ) -> int:
-    """Write one line a document, all of one length; return the number of lines.
+    """Write one line a document, all of one length.
 
-    Lines without a word are added until their number is a multiple of `multiple_of` (the workers), so that equal shares
-    of the file are whole documents. `on_documents(n)` hears how many have been written so far.
+    Args:
+        documents: what is written.
+        vocabulary: the words; other tokens are written as zeros.
+        path: of the file.
+        multiple_of: number of workers. Lines without a word are added until the number of lines is a multiple of it,
+            so that equal shares of the file are whole documents.
+        on_documents: called with the number of documents written so far.
+
+    Returns:
+        The number of lines.
     """
     width = vocabulary.width
     digits = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)

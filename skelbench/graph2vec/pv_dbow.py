@@ -1,8 +1,8 @@
-"""PV-DBOW (Le and Mikolov 2014, section 2.3) by gensim, driven through its corpus file and in bounded steps.
+"""PV-DBOW (Le and Mikolov 2014, section 2.3) by gensim, from its corpus file.
 
-The document vectors are trained to predict the document's words among negative samples; word order plays no part. What
-is kept of a trained model is its output table: with it, new documents are given vectors as gensim's `infer_vector` does
-(vectors learn, the table stays), but a whole file at a time.
+The document vectors are trained to predict the document's words among negative samples; word order plays no part. A
+trained model is its output table. It gives vectors to new documents as gensim's `infer_vector` does (vectors learn, the
+table stays), but a whole file at a time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives."""
+    """Results of training."""
 
     vectors: NDArray[np.float32]
     """(N, dimensions), vectors of the documents."""
@@ -70,7 +70,7 @@ def train(
 ) -> Trained:
     """Train document vectors and the output table.
 
-    One worker gives the same bits for the same seed; more do not.
+    One worker repeats its bits for a seed; more workers do not.
     """
     model = _model(vocabulary, settings, len(documents))
     vectors, unmoved = _run(model, documents, vocabulary, settings, on_progress)
@@ -86,11 +86,11 @@ def infer(
     settings: Settings,
     on_progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Vectors of documents under an output table that stays as it is, float32 (N, dimensions).
+    """Vectors of documents under a fixed output table, float32 (N, dimensions).
 
-    Vectors start at zero, and equal documents get equal vectors. With gensim's own start, and its random draws, a
-    vector would tell at which place of the file its document stood; where training and test clips are listed in the
-    same order of classes, a classifier learns classes from that.
+    Vectors start at zero, and equal documents get equal vectors. gensim's own start and its random draws would tell at
+    which place of the file a document stood. Where training and test clips are listed in the same order of classes, a
+    classifier learns classes from that place.
     """
     first, which = distinct(documents)
     model = _model(vocabulary, settings, len(first))
@@ -156,8 +156,8 @@ def _model(vocabulary: Vocabulary, settings: Settings, documents: int) -> Any:
         workers=settings.workers,
         seed=settings.seed,
     )
-    # Word frequencies are known, so gensim need not scan the file; but then it makes no room for the documents either,
-    # and would train nothing without a word about it.
+    # Word frequencies are known, so gensim need not scan the file. Without a scan it makes no room for the documents,
+    # and would silently train nothing.
     model.dv.index_to_key = list(range(documents))
     model.build_vocab_from_freq(
         dict(zip(vocabulary.words(), vocabulary.counts.tolist(), strict=True)), corpus_count=documents
@@ -177,7 +177,7 @@ def _run(
 
     if documents.length > GENSIM_DOCUMENT_LIMIT:
         raise ValueError(
-            f"a graph has {documents.length} subtrees; gensim reads at most {GENSIM_DOCUMENT_LIMIT} of a document: use"
+            f"a graph has {documents.length} subtrees; gensim reads at most {GENSIM_DOCUMENT_LIMIT} of a document. Use"
             " smaller graphs or fewer iterations"
         )
 
@@ -194,7 +194,7 @@ def _run(
         report = None if on_progress is None else (lambda n: on_progress("corpus", n, len(documents)))
         lines = write_corpus(documents, vocabulary, path, multiple_of=settings.workers, on_documents=report)
         before = model.dv.vectors.copy()
-        # A worker stops after *more* than its share of the words; one word less than there are makes that its share.
+        # A worker stops after *more* than its share of the words. With one word less in all, that is its share.
         words = lines * documents.length - (1 if settings.workers > 1 else 0)
         model.train(
             corpus_file=str(path),
