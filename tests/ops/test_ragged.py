@@ -197,6 +197,14 @@ def test_descent_explains_what_does_not_fit() -> None:
     ):
         with pytest.raises(ValueError, match=r"must be"):
             ragged_linear_sgd_(clips, *wrong, 0.1, 0.9, 0.0)
+    shared = torch.zeros(13, 270)
+    for name, tensors in (
+        ("weight and momentum_buffer", (grad, shared[:6], shared[5:11])),
+        ("momentum_buffer and weight", (grad, shared[1:7], shared[1:7])),
+        ("weight and grad", (shared[:6].flatten()[:24].view(4, 6), shared[:6], buffer)),
+    ):
+        with pytest.raises(ValueError, match=f"{name}|{' and '.join(reversed(name.split(' and ')))}"):
+            ragged_linear_sgd_(clips, *tensors, 0.1, 0.9, 0.0)
     clips.bodies[2] = 3
     with pytest.raises(RuntimeError, match="clip 2 has bodies = 3"):
         ragged_linear_sgd_(clips, grad, weight, buffer, 0.1, 0.9, 0.0)
