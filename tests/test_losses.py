@@ -265,7 +265,8 @@ def test_inside_other_peoples_loops():
     kept = torch.utils.checkpoint.checkpoint(loss, x, labels, use_reentrant=False)
     assert torch.equal(torch.autograd.grad(kept, x)[0], expected)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(torch.autograd.grad(loss(x, labels), x)[0], expected)
+        narrow = loss(x, labels)
+    assert torch.equal(torch.autograd.grad(narrow, x)[0], expected)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         values = list(pool.map(lambda _: loss(x.detach(), labels).item(), range(16)))
-    assert len(set(values)) == 1
+    assert max(values) - min(values) < 1e-6

@@ -193,6 +193,9 @@ def _losses(
     if not _library.built or has_tangent(embeddings, contrasts):
         if not _library.built:
             _library.warn_fallback()
+        _check_finite("embeddings", embeddings)
+        if contrasts is not None:
+            _check_finite("contrasts", contrasts)
         return reference.contrastive_rows(
             embeddings,
             labels,
@@ -234,6 +237,16 @@ def _check(
         check_tensor("contrasts", contrasts, ("M", d), embeddings.dtype, like=embeddings)
         check_tensor("contrast_labels", contrast_labels, (contrasts.shape[0],), torch.int64, like=embeddings)
     _check_offset(n, n if contrasts is None else contrasts.shape[0], self_offset)
+
+
+def _check_finite(name: str, rows: Tensor) -> None:
+    """Raise for a row that is not finite where plain torch computes on the CPU, as the compiled op does."""
+    if rows.device.type != "cpu" or torch.compiler.is_compiling() or _is_wrapped(rows):
+        return
+    bad = (~torch.isfinite(rows.detach()).all(1)).nonzero()
+    if len(bad):
+        row = f"{name}: row {int(bad[0])} of {len(rows)}"
+        raise RuntimeError(f"{row} is not finite; check the encoder's output before the loss")
 
 
 def _check_offset(anchors: int, contrasts: int, self_offset: int | None) -> None:

@@ -32,7 +32,9 @@ def contrastive_rows(
     others = embeddings if contrasts is None else contrasts
     other_labels = labels if contrast_labels is None else contrast_labels
     n, m = embeddings.shape[0], others.shape[0]
-    similarity = embeddings @ others.T
+    # As the op: autocast would round the product.
+    with torch.autocast(embeddings.device.type, enabled=False):
+        similarity = embeddings @ others.T
     valid = torch.ones(n, m, dtype=torch.bool, device=embeddings.device)
     if contrasts is None:
         valid.fill_diagonal_(False)

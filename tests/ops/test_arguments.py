@@ -72,6 +72,8 @@ CALLS: dict[Callable[..., Any], dict[str, Any]] = {
     losses.SupConLoss(): {"embeddings": Z, "labels": Y, "negatives": Z},
 }  # fmt: skip
 
+if not ops.built:
+    del CALLS[sgd]
 # Ops without a form in plain torch, and results that are no tensors.
 ONLY_COMPILED = {sgd, ops.supports_sgd, ops.draw, RaggedClips, losses.SupConLoss, losses.TCLLoss}
 
