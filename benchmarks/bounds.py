@@ -1,6 +1,6 @@
-"""What this machine can do: the best rate of matrix products and of copies, measured, as a bound on a case's time.
+"""Bounds on a case's time: this machine's best measured rates of matrix products and of copies.
 
-A bound is itself something that runs, so that it is timed in turn with what it bounds.
+A bound is itself a call, so that it is timed in turn with the case that it bounds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import torch
 from benchmarks.cases.case import Problem
 from benchmarks.measure import seconds_of
 
-COPY_BYTES = 1 << 28  # read as much, written as much: far beyond the last cache
+# Bytes read, and as many written: far more than the last cache holds.
+COPY_BYTES = 1 << 28
 SIDES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
 REPEATS = 5
 _USED: dict[str, float] = {}
@@ -32,6 +33,7 @@ class Rate:
 
     @property
     def per_second(self) -> float:
+        """Flops or bytes per second."""
         return self.amount / self.seconds
 
 
@@ -44,6 +46,7 @@ class Bound:
 
     @property
     def seconds(self) -> float:
+        """The bound itself, in seconds."""
         return self.calls * self.rate.seconds
 
 
@@ -64,7 +67,7 @@ def product_rate(device: str, dtype: str) -> Rate:
 
 @cache
 def copy_rate(device: str) -> Rate:
-    """A copy between two large arrays; its amount counts what is read and what is written."""
+    """A copy between two large arrays; its amount counts the bytes read and the bytes written."""
     source = torch.ones(COPY_BYTES // 4, device=device)
     target = torch.empty_like(source).copy_(source)
     run = lambda: target.copy_(source)  # noqa: E731
@@ -86,5 +89,5 @@ def bound_of(problem: Problem, device: str) -> Bound | None:
 
 
 def measured() -> dict[str, float]:
-    """The rates that bounds were made of in this process, flops or bytes per second by name."""
+    """The rates that bounds used in this process, flops or bytes per second by name."""
     return dict(_USED)

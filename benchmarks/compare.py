@@ -1,7 +1,8 @@
-"""Speed against peers and bounds: `python -m benchmarks.compare [-k NAME] [--size small|default|full] [--memory]`.
+"""Speed against peers and bounds: `skelbench bench [-k NAME] [--size small|default|full] [--memory]`.
 
-Each case is checked, then timed in turn with each of its peers (A B B A in one process, the collector off): the median
-of the ratios with a bootstrap interval. Prints the README's table; writes JSON and a picture.
+The same as `python -m benchmarks.compare`. Each case is checked, then timed in turn with each of its peers (A B B A in
+one process, garbage collection off). The result is the median of the ratios with a bootstrap interval. Prints the
+README's table; writes JSON and a picture.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from benchmarks.record import Memory, PeerResult, Result, Run, save
 from skelbench import ops
 
 ROOT = Path(__file__).resolve().parents[1]
-SHORT = 1e-3  # seconds on a GPU below which the host's share of a call is left out, by graph replay
+# Calls shorter than this many seconds on a GPU are replayed as graphs, without the host's share.
+SHORT = 1e-3
 MEMORY_SETUP = """
 from benchmarks import cases
 instance = cases.find({family!r}, {id!r}, {device!r})
@@ -41,7 +43,7 @@ run = instance.contender({peer!r}, instance.problem()).run
 def pair(
     ours: Callable[[], Any], other: Callable[[], Any], instance: Instance, seconds: float
 ) -> tuple[Ratio, bool]:
-    """Their ratio, and whether both were timed as CUDA graphs."""
+    """The ratio of two calls, and whether both were timed as CUDA graphs."""
     replayed = False
     if instance.device == "cuda" and seconds_of(ours, "cuda", 3) < SHORT:
         from benchmarks.gpu import replay
@@ -55,7 +57,8 @@ def pair(
 def compare(instance: Instance, seconds: float) -> Result:
     """Check and time one case with all its peers; a peer that cannot take part is kept with the reason.
 
-    Raises AssertionError where a result is wrong: nothing is timed that does another thing.
+    Raises:
+        AssertionError: a result is wrong. Nothing that does other work is timed.
     """
     problem = instance.problem()
     problem.ours.check()
@@ -101,7 +104,7 @@ def memory(instance: Instance) -> list[Memory]:
 
 
 def machine(device: str) -> dict[str, str]:
-    """What the figures were measured on."""
+    """Device, threads and versions of the measurement."""
     if device == "cuda":
         name = torch.cuda.get_device_name()
     else:
@@ -119,7 +122,7 @@ def machine(device: str) -> dict[str, str]:
 
 
 def revision() -> str:
-    """The commit the figures are of, "+" where files differ from it, "" outside a repository."""
+    """The commit of the figures, "+" where files differ from it, "" outside a repository."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
@@ -128,6 +131,7 @@ def revision() -> str:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -148,7 +152,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: 1 where no case is meant or a result was wrong."""
+    """Run the command; returns 1 where no case was chosen or a result was wrong, else 0."""
     chosen = parse(arguments)
     wanted = cases.instances(chosen.size, chosen.device, chosen.k)
     if not wanted:
@@ -186,7 +190,8 @@ def main(arguments: list[str]) -> int:
             found = f"WRONG: {error}"
         print(f": {found}", file=sys.stderr, flush=True)
         run.rates.update(bounds.measured())
-        save(run, path)  # after every case: a run cut short keeps what it measured
+        # After every case, so that a run cut short keeps its results.
+        save(run, path)
     print(report.markdown(run))
     written = [path]
     if results:

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 
-L2_BYTES = 1 << 28  # several times the largest L2 there is
-WARM_UP = 3  # calls before a capture, so that workspaces and caches exist
+# Several times the largest L2 cache.
+L2_BYTES = 1 << 28
+# Calls before a capture, so that workspaces and caches exist.
+WARM_UP = 3
 
 
 def event_timer() -> Callable[[Callable[[], object]], float]:
@@ -17,7 +19,7 @@ def event_timer() -> Callable[[Callable[[], object]], float]:
     scratch = torch.empty(L2_BYTES, dtype=torch.int8, device="cuda")
 
     def timer(f: Callable[[], object]) -> float:
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         scratch.zero_()
         begin.record()
         f()
@@ -30,7 +32,7 @@ def event_timer() -> Callable[[Callable[[], object]], float]:
 
 def replay(f: Callable[[], Any]) -> Callable[[], None] | None:
     """The call as a CUDA graph, without the host's share of the time; None where it cannot be captured."""
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(WARM_UP):
@@ -42,7 +44,8 @@ def replay(f: Callable[[], Any]) -> Callable[[], None] | None:
     try:
         with torch.cuda.graph(graph):
             f()
-    except RuntimeError:  # the call waits for the device somewhere
+    except RuntimeError:
+        # The call waits for the device somewhere.
         torch.cuda.synchronize()
         return None
     return graph.replay

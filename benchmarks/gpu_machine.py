@@ -1,4 +1,4 @@
-"""Says what machine this is and whether `gpu_check.sh` can run on it: `python benchmarks/gpu_machine.py cuda|cpu`."""
+"""Print the machine, and whether `gpu_check.sh` can run on it: `python benchmarks/gpu_machine.py cuda|cpu`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ NEEDED = (
     "scipy",
     "sklearn",
     "lightning_fabric",
+    "pydantic",
     "tyro",
 )
 
 
 def main(device: str) -> int:
-    """Exit status 1, with a line for each thing that is missing."""
+    """Run the command; returns 1 and prints a line for each thing that is missing, else 0."""
     missing = [f"Python package {name}" for name in NEEDED if importlib.util.find_spec(name) is None]
     try:
         import torch

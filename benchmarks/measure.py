@@ -1,7 +1,7 @@
 """Measuring: two functions timed in turn in one process, their ratio with an interval; peak memory of a call.
 
-On a shared machine the same code varies twofold between minutes, but a ratio of neighbours in time does not:
-the two functions run A B B A, again and again, and each such group gives one ratio.
+On a shared machine the same code varies twofold between minutes, but a ratio of neighbours in time does not. The two
+functions run A B B A repeatedly, and each such group gives one ratio.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,18 @@ class Ratio:
     median: float
     low: float
     high: float
-    seconds_a: float  #: median of one call of A
-    seconds_b: float  #: median of one call of B
+    seconds_a: float
+    """Median of one call of A."""
+    seconds_b: float
+    """Median of one call of B."""
     groups: int
 
     def __str__(self) -> str:
+        """Median and interval."""
         return f"{self.median:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
     def times(self, factor: float) -> Ratio:
-        """The ratio times a constant: where one call of B does more or less of the work than one of A."""
+        """The ratio times a constant, for a call of B that does more or less of the work than one of A."""
         return replace(self, median=self.median * factor, low=self.low * factor, high=self.high * factor)
 
 
@@ -47,14 +51,14 @@ def clock(f: Callable[[], object]) -> float:
 
 
 def processor_clock(f: Callable[[], object]) -> float:
-    """Seconds of processor time of one call, of all threads: what other processes take does not count."""
+    """Seconds of processor time of one call, of all threads, without the time of other processes."""
     start = time.process_time()
     f()
     return time.process_time() - start
 
 
 def timer_of(device: str) -> Timer:
-    """What times one call on a device."""
+    """The timer of one call on a device."""
     if device == "cpu":
         return clock
     from benchmarks.gpu import event_timer
@@ -69,7 +73,9 @@ def seconds_of(f: Callable[[], object], device: str = "cpu", repeats: int = 5) -
     return min(timer(f) for _ in range(repeats))
 
 
-def bootstrap_median(values: np.ndarray, level: float = 0.95, draws: int = 2000) -> tuple[float, float]:
+def bootstrap_median(
+    values: NDArray[np.float64], level: float = 0.95, draws: int = 2000
+) -> tuple[float, float]:
     """Percentile bootstrap interval of the median of `values` (n,)."""
     picks = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
     tail = 50 * (1 - level)
@@ -87,7 +93,8 @@ def paired_ratio(
     timer: Timer = clock,
 ) -> Ratio:
     """Time of B over time of A from interleaved groups A B B A, for `seconds`, at least `min_groups`."""
-    a(), b()  # warm caches and allocators
+    # Warm caches and allocators.
+    a(), b()
     collecting = gc.isenabled()
     gc.disable()
     groups: list[list[float]] = []
@@ -114,7 +121,7 @@ def paired_ratio(
 def peak_extra_bytes(setup: str, call: str) -> int:
     """Growth of a fresh process's resident memory at its peak during `call`, after `setup` (both Python source).
 
-    What `setup` freed is given back to the system first, and its peak is forgotten: Linux only.
+    Memory that `setup` freed is returned to the system first, and its peak is reset. Linux only.
     """
     done = subprocess.run(
         [sys.executable, "-c", PEAK.format(setup=setup, call=call)],

@@ -1,10 +1,10 @@
 """Disk and memory at the size of NTU RGB+D: `python -m benchmarks.ntu_size [--clips N] [--epochs N]`. Linux only.
 
-A prepared dataset of 56,578 made-up clips with NTU's lengths is written as `skelbench.prepare` writes one, from random
-coordinates, not from text files; then `skelbench eval` trains and probes conmlp-supcon on its xview split, in
-batches of 512, in a process of its own. Printed are the bytes on disk and that process's largest resident memory: what
-is its own (anonymous), and pages of files, the memory-mapped joints among them, which the system takes back when it
-needs them. Everything is removed again. Needs about 2 GB of disk.
+Writes a prepared dataset of 56,578 made-up clips with NTU's lengths, in the format of `skelbench.prepare`, from random
+coordinates instead of text files. Then `skelbench eval` trains and probes conmlp-supcon on its xview split, in
+batches of 512, in a process of its own. Prints the bytes on disk and that process's largest resident memory: its own
+(anonymous) memory, and pages of files such as the memory-mapped joints, which the system reclaims when it needs them.
+Removes everything again. Needs about 2 GB of disk.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from skelbench.prepare.work import Part, Work
 
 CLIPS = sum(ntu.OFFICIAL_COUNTS[ntu.NTU_60, "xview"])
 PART = 1000
-SECONDS = 0.05  # between two looks at the memory
+# Seconds between two readings of the memory.
+SECONDS = 0.05
 
 
 def names(clips: int) -> list[str]:
@@ -95,6 +96,7 @@ def peak_of(command: list[str]) -> tuple[dict[str, float], float]:
 
 
 def main() -> None:
+    """Run the command."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--clips", type=int, default=CLIPS)
     options.add_argument("--epochs", type=int, default=1, help="of the encoder, and of the probe")

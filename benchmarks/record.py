@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from benchmarks.measure import Ratio
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,12 @@ class PeerResult:
     """A peer: its time over ours for the same work, or why it took no part."""
 
     name: str
-    ratio: Ratio | None = None  #: `seconds_b` is one call of the peer, which may do a share of the work
+    ratio: Ratio | None = None
+    """`seconds_b` is one call of the peer, which may do a share of the work."""
     reason: str = ""
     versions: dict[str, str] = field(default_factory=dict)
-    replayed: bool = False  #: both were captured as CUDA graphs, and the graphs timed
+    replayed: bool = False
+    """Whether both were captured as CUDA graphs, and the graphs timed."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,14 @@ class Result:
     id: str
     what: str
     parameters: dict[str, Any]
-    seconds: float  #: of our one call, median
+    seconds: float
+    """Median of one call of ours."""
     flops: float
     bytes: float
-    bound: str  #: the resource that limits the case; "" where it has none
-    fraction: Ratio | None  #: of the bound that we reach: the bound's time over ours
+    bound: str
+    """The resource that limits the case; "" where none does."""
+    fraction: Ratio | None
+    """Share of the bound that we reach: the bound's time over ours."""
     items: int
     unit: str
     peers: list[PeerResult]
@@ -53,39 +59,39 @@ class Memory:
 class Run:
     """All that one command measured."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     command: str
-    date: str  #: UTC
-    revision: str  #: of the repository, "+" where there were changes; "" outside of one
-    device: str  #: "cpu" or "cuda"
+    date: str
+    """UTC."""
+    revision: str
+    """Commit of the repository, "+" where files differ from it; "" outside a repository."""
+    device: str
+    """The kind of device: "cpu" or "cuda"."""
     machine: dict[str, str]
-    rates: dict[str, float]  #: measured flops per second and bytes per second
+    rates: dict[str, float]
+    """Measured flops per second and bytes per second."""
     results: list[Result]
     memory: list[Memory] = field(default_factory=list)
-    schema: int = SCHEMA
+    schema: Literal[1] = SCHEMA
+
+
+_RUN = TypeAdapter(Run)
 
 
 def save(run: Run, path: Path) -> None:
+    """Write a run as JSON; its folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(run), indent=1) + "\n")
+    path.write_bytes(_RUN.dump_json(run, indent=1) + b"\n")
 
 
 def load(path: Path) -> Run:
-    """Raises ValueError for a file of another schema."""
-    raw = json.loads(path.read_text())
-    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        raise ValueError(f"{path}: not a result of benchmarks.compare (schema {SCHEMA})")
+    """Read a run.
 
-    def ratio(value: dict[str, Any] | None) -> Ratio | None:
-        return None if value is None else Ratio(**value)
-
-    results = [
-        Result(
-            **row
-            | {
-                "fraction": ratio(row["fraction"]),
-                "peers": [PeerResult(**peer | {"ratio": ratio(peer["ratio"])}) for peer in row["peers"]],
-            }
-        )
-        for row in raw["results"]
-    ]
-    return Run(**raw | {"results": results, "memory": [Memory(**row) for row in raw["memory"]]})
+    Raises:
+        ValueError: the file (named) is not JSON, or not of this schema.
+    """
+    try:
+        return _RUN.validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(f"{path}: not a result of benchmarks.compare (schema {SCHEMA}): {error}") from error

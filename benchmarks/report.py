@@ -28,6 +28,7 @@ def duration(seconds: float) -> str:
 
 
 def interval(ratio: Ratio) -> str:
+    """Median and interval, with fewer digits for larger ratios."""
     digits = 2 if ratio.median < 10 else 1 if ratio.median < 100 else 0
     return f"{ratio.median:.{digits}f} [{ratio.low:.{digits}f}, {ratio.high:.{digits}f}]"
 
@@ -170,6 +171,7 @@ def kept(device: str) -> list[Run]:
 
 
 def main() -> int:
+    """Run the command; returns the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

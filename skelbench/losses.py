@@ -1,119 +1,199 @@
 """Contrastive losses for embeddings: NTXentLoss, SupConLoss, TCLLoss.
 
-All are called like pytorch-metric-learning's, `loss(embeddings, labels)` with (N, D) rows, or with
-SupContrast's shape, `loss(features, labels)` with (B, views, D), where the views of a clip share its label;
-without labels each clip is its own class. They run on `skelbench.ops.contrastive_loss`: memory O(N D), exact.
+All are called like pytorch-metric-learning's, `loss(embeddings, labels)` with (N, D) rows, or with SupContrast's
+shape, `loss(features, labels)` with (B, views, D), where the views of a clip share its label. Without labels each clip
+is its own class. They run on `skelbench.ops.contrastive_loss`: exact, with memory O(N D).
 
-Where peers differ, this is what holds here:
+Where peers differ, the following holds here:
 
-- Rows are L2-normalised here, as pytorch-metric-learning does (SupContrast and TCL expect normalised rows;
-  both give the same value then). A row of zeros stays zeros.
-- The loss is the mean over the anchors that have a positive. pytorch-metric-learning also leaves out anchors
-  whose loss is exactly 0; SupContrast and TCL return NaN for a batch with a class of one.
+- Default temperatures differ: SupCon 0.07, as SupContrast (pytorch-metric-learning: 0.1), NT-Xent 0.07, as
+  pytorch-metric-learning, TCL 0.1. Pass the temperature to compare losses.
+- Rows are L2-normalised here, as pytorch-metric-learning does. SupContrast and TCL expect normalised rows, and then
+  give the same value. A row of zeros stays zeros; a row shorter than 1e-12 is divided by 1e-12.
+- The loss is the mean over the anchors that have a positive. pytorch-metric-learning also leaves out anchors whose loss
+  is exactly 0; SupContrast and TCL return NaN for a batch with a class of one.
+- A batch without negatives keeps the value of the formula. pytorch-metric-learning returns 0.
 - No factor tau / base_tau: SupContrast multiplies by temperature / 0.07, a scale of the learning rate.
-- Each positive has its own logarithm ("out" form, Khosla et al. 2020, eq. 2), not one for all positives
-("in"). - Every row is an anchor and every other row a contrast (SupContrast's contrast_mode="all").
-- Computed in float32 for half-precision input, and returned as float32; under autocast the input is taken as
-it comes.
+- Each positive has its own logarithm ("out" form, Khosla et al. 2020, eq. 2), not one for all positives ("in").
+- Every row is an anchor and every other row a contrast (SupContrast's contrast_mode="all").
+- Half-precision input is normalised and computed in float32, also under autocast: a half-precision gradient loses most
+  of its digits once the clusters are tight. `skelbench.ops.contrastive_loss` computes bfloat16 rows as they are.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skelbench.ops import contrastive_loss
+from skelbench.ops.checks import FLOATS, check_number, check_tensor
+from skelbench.ops.contrastive import WEIGHTS, check_reduction, check_temperature
+
+# The smallest length that a row is divided by, as in torch.nn.functional.normalize.
+_SHORTEST = 1e-12
+
+_LABELS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class _ContrastiveLoss(nn.Module):
-    """Normalises, brings both call styles to (N, D) rows with labels, and applies the op."""
+    """Normalise, bring both call styles to (N, D) rows with labels, and apply the op."""
 
     k1 = 0.0
     k2 = 1.0
+    temperature: float | Tensor
 
-    def __init__(self, temperature: float) -> None:
+    def __init__(self, temperature: float | Tensor, reduction: str) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, not {temperature}")
+        check_temperature(temperature)
+        check_reduction(reduction)
         self.temperature = temperature
+        self.reduction = reduction
 
-    def forward(self, embeddings: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(
+        self, embeddings: Tensor, labels: Tensor | None = None, *, negatives: Tensor | None = None
+    ) -> Tensor:
         """Loss of a batch.
 
         Args:
-            embeddings: (N, D) or (B, views, D), any floating dtype; normalised here.
+            embeddings: (N, D) or (B, views, D), float32, float64, bfloat16 or float16; normalised here.
             labels: integer (N,) or (B,); may be left out for (B, views, D): every clip its own class.
+            negatives: (K, D), embeddings' dtype: a queue of further rows that every anchor is compared with and that
+                are nobody's positives; normalised here. Gradients flow to them.
 
         Returns:
-            Scalar: the mean over the anchors with a positive, 0 if none has one.
+            Reduction "mean": the mean over the anchors with a positive, 0 if none has one. "sum": their sum.
+            "none": (N,) or (B * views,), 0 for an anchor without a positive.
 
         Raises:
-            ValueError: wrong shape or dtype of an argument.
-            RuntimeError: a row is NaN or infinite (named by its number; on CUDA the loss is NaN instead).
+            TypeError: an argument (named) is not a tensor.
+            ValueError: an argument (named) of the wrong shape, dtype or device.
+            RuntimeError: a row (named by its number) is NaN or infinite, or its length overflows float32. With
+                `negatives`, the rows are called contrasts, the batch's first. On CUDA the loss is NaN instead.
         """
         rows, row_labels = _rows(embeddings, labels)
+        rows = _normalised(rows)
+        contrasts = contrast_labels = None
+        if negatives is not None:
+            check_tensor("negatives", negatives, ("K", rows.shape[1]), embeddings.dtype, like=embeddings)
+            # A label that no anchor has.
+            nobodys = row_labels.max() + 1 if len(row_labels) else row_labels.new_zeros(())
+            contrasts = torch.cat([rows, _normalised(negatives)])
+            contrast_labels = torch.cat([row_labels, nobodys.expand(len(negatives))])
         return contrastive_loss(
-            F.normalize(rows, dim=1), row_labels, temperature=self.temperature, k1=self.k1, k2=self.k2
+            rows,
+            row_labels,
+            temperature=self.temperature,
+            k1=self.k1,
+            k2=self.k2,
+            contrasts=contrasts,
+            contrast_labels=contrast_labels,
+            reduction=self.reduction,
         )
 
     def extra_repr(self) -> str:
-        return f"temperature={self.temperature}"
+        """The settings that differ from one module of a class to another."""
+        learned = isinstance(self.temperature, Tensor)
+        shown = [f"temperature={'tensor' if learned else self.temperature}", *self._weights()]
+        if self.reduction != "mean":
+            shown.append(f"reduction='{self.reduction}'")
+        return ", ".join(shown)
+
+    def _weights(self) -> list[str]:
+        return []
+
+
+def _normalised(rows: Tensor) -> Tensor:
+    """Rows of unit length, in float32 for half precision, whose own squares overflow or vanish."""
+    if rows.dtype in (torch.bfloat16, torch.float16):
+        rows = rows.float()
+    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    # An infinite length would make the row zero. As NaN, the op finds it.
+    length = length.masked_fill(length.isinf(), torch.nan)
+    unit: Tensor = rows / length.clamp_min(_SHORTEST)
+    return unit
 
 
 def _rows(embeddings: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
     """(N, D) rows and their int64 labels (N,) from either call style; the views of a clip stay together."""
+    views = isinstance(embeddings, Tensor) and embeddings.dim() == 3
+    check_tensor("embeddings", embeddings, ("B", "views", "D") if views else ("N", "D"), *FLOATS)
     shape = tuple(embeddings.shape)
-    if embeddings.dim() not in (2, 3) or shape[-1] == 0:
+    if shape[-1] == 0:
         raise ValueError(f"embeddings must be (N, D) or (B, views, D) with D > 0, not {shape}")
     if labels is None:
-        if embeddings.dim() == 2:
-            raise ValueError(f"embeddings {shape} need labels (N,); only (B, views, D) may go without")
+        if not views:
+            raise ValueError(
+                f"labels must be given with embeddings {shape}; only (B, views, D) may go without"
+            )
         labels = torch.arange(shape[0], device=embeddings.device)
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ValueError(f"labels must be integers, not {labels.dtype}")
-    if labels.shape != embeddings.shape[:1]:
-        raise ValueError(
-            f"labels must be ({shape[0]},), one per row of embeddings, not {tuple(labels.shape)}"
-        )
+    check_tensor("labels", labels, (embeddings.shape[0],), *_LABELS, like=embeddings)
     labels = labels.to(torch.int64)
-    if embeddings.dim() == 3:
-        return embeddings.flatten(0, 1), labels.repeat_interleave(shape[1])
+    if views:
+        return embeddings.flatten(0, 1), labels.repeat_interleave(embeddings.shape[1])
     return embeddings, labels
 
 
 class SupConLoss(_ContrastiveLoss):
     """Supervised contrastive loss, "out" form (Khosla et al. 2020, eq. 2)."""
 
-    def __init__(self, temperature: float = 0.07) -> None:
-        super().__init__(temperature)
+    def __init__(self, temperature: float | Tensor = 0.07, *, reduction: str = "mean") -> None:
+        """Make the loss.
+
+        Args:
+            temperature: tau in [1e-10, 1e10]; an `nn.Parameter` with one number is learned.
+            reduction: "mean" over the anchors with a positive, "sum", or "none".
+
+        Raises:
+            TypeError: a temperature that is neither a number nor a tensor.
+            ValueError: an argument (named) outside its range.
+        """
+        super().__init__(temperature, reduction)
 
 
 class NTXentLoss(_ContrastiveLoss):
     """Normalised temperature-scaled cross-entropy (SimCLR, Chen et al. 2020, eq. 1).
 
-    Labels are the clips' ids: the rows of one id are views of one clip. With two views per clip it is
-    SimCLR's loss; with more, each positive has its own logarithm, the others staying in the denominator
-    (pytorch-metric-learning leaves them out there).
+    Labels are the clips' ids: the rows of one id are views of one clip. With two views per clip it is SimCLR's loss.
+    With more, each positive has its own logarithm and the others stay in the denominator (pytorch-metric-learning
+    leaves them out there).
     """
 
-    def __init__(self, temperature: float = 0.07) -> None:
-        super().__init__(temperature)
+    def __init__(self, temperature: float | Tensor = 0.07, *, reduction: str = "mean") -> None:
+        """Make the loss; arguments as in `SupConLoss`."""
+        super().__init__(temperature, reduction)
 
 
 class TCLLoss(_ContrastiveLoss):
     """Tuned contrastive learning (WACV 2025, arXiv 2305.10675).
 
-    k1 adds exp(-s_ip), without temperature, for every positive to the denominator, which pulls harder on
-    positives that are far; k2 weighs the negatives.
+    k1 adds exp(-s_ip), without temperature, for every positive to the denominator, which pulls harder on positives
+    that are far; k2 weighs the negatives.
     """
 
-    def __init__(self, temperature: float = 0.1, k1: float = 5000.0, k2: float = 1.0) -> None:
-        super().__init__(temperature)
+    def __init__(
+        self,
+        temperature: float | Tensor = 0.1,
+        k1: float = 5000.0,
+        k2: float = 1.0,
+        *,
+        reduction: str = "mean",
+    ) -> None:
+        """Make the loss.
+
+        Args:
+            temperature: tau in [1e-10, 1e10]; a learned one needs k1 = 0.
+            k1: weight of the positives' repelling term, 0 or in [1e-30, 1e30].
+            k2: weight of the negatives, 0 or in [1e-30, 1e30].
+            reduction: "mean" over the anchors with a positive, "sum", or "none".
+
+        Raises:
+            TypeError: an argument (named) that is no number.
+            ValueError: an argument (named) outside its range.
+        """
+        super().__init__(temperature, reduction)
         for name, value in (("k1", k1), ("k2", k2)):
-            if not value >= 0:
-                raise ValueError(f"{name} must not be negative, not {value}")
+            check_number(name, value, *WEIGHTS, or_zero=True)
         self.k1, self.k2 = float(k1), float(k2)
 
-    def extra_repr(self) -> str:
-        return f"temperature={self.temperature}, k1={self.k1}, k2={self.k2}"
+    def _weights(self) -> list[str]:
+        return [f"k1={self.k1}", f"k2={self.k2}"]

@@ -1,10 +1,14 @@
 """The losses against slow loops, closed forms and their papers' gradients, in both call styles."""
 
+import concurrent.futures
+import copy
 import math
+import pickle
 
 import pytest
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint
 
 from skelbench.losses import NTXentLoss, SupConLoss, TCLLoss
 from skelbench.ops import contrastive_loss
@@ -148,10 +152,12 @@ def test_sharded_losses_add_up_to_the_whole_batch():
 @pytest.mark.parametrize(
     ("embeddings", "labels", "message"),
     [
-        (torch.ones(4, 3), None, "need labels"),
-        (torch.ones(4, 3), torch.zeros(3, dtype=torch.int64), r"labels must be \(4,\)"),
-        (torch.ones(4, 3), torch.zeros(4), "integers, not torch.float32"),
-        (torch.ones(4), torch.zeros(4, dtype=torch.int64), r"not \(4,\)"),
+        (torch.ones(4, 3), None, "labels must be given"),
+        (torch.ones(4, 3), torch.zeros(3, dtype=torch.int64), r"labels must be int64 .*\(4,\), not"),
+        (torch.ones(4, 3), torch.zeros(4), "labels must be int64 .* not torch.float32"),
+        (torch.ones(4), torch.zeros(4, dtype=torch.int64), r"embeddings must be .* \(4,\)"),
+        (torch.ones(4, 3).to(torch.int8), torch.zeros(4, dtype=torch.int64), "embeddings must be float32"),
+        (torch.ones(4, 3), torch.zeros(4, dtype=torch.bool), "not torch.bool"),
         (torch.ones(4, 0), torch.zeros(4, dtype=torch.int64), "D > 0"),
     ],
 )
@@ -166,3 +172,101 @@ def test_bad_settings_are_named():
     with pytest.raises(ValueError, match="k1"):
         TCLLoss(k1=-1)
     assert repr(TCLLoss()) == "TCLLoss(temperature=0.1, k1=5000.0, k2=1.0)"
+
+
+def test_what_is_no_tensor_is_a_type_error():
+    for embeddings, labels, name in [
+        (torch.ones(2, 3), [0, 1], "labels must be a tensor, not list"),
+        ([[1.0, 2.0]], torch.zeros(1), "embeddings must be a tensor, not list"),
+    ]:
+        with pytest.raises(TypeError, match=name):
+            SupConLoss()(embeddings, labels)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32])
+def test_every_integer_dtype_is_a_label(dtype):
+    x, labels = rows(12, 5), torch.arange(12) % 3
+    assert SupConLoss()(x, labels.to(dtype)) == SupConLoss()(x, labels)
+
+
+@pytest.mark.parametrize("loss", [SupConLoss, NTXentLoss, TCLLoss])
+def test_reduction(loss):
+    x, labels = rows(12, 5), torch.arange(12) % 3
+    labels[0] = 9
+    each = loss(reduction="none")(x, labels)
+    assert each.shape == (12,)
+    assert each[0] == 0
+    torch.testing.assert_close(loss(reduction="sum")(x, labels), each.sum())
+    torch.testing.assert_close(loss()(x, labels), each.sum() / 11)
+    assert "reduction='sum'" in repr(loss(reduction="sum"))
+    with pytest.raises(ValueError, match="reduction"):
+        loss(reduction="max")
+
+
+@pytest.mark.parametrize("loss", [SupConLoss(), TCLLoss(k1=3.0)])
+def test_a_queue_of_negatives_is_nobodys_positive(loss):
+    """The same as a batch to which rows with labels of their own were added, whose own losses are 0."""
+    x, queue, labels = rows(12, 5), rows(7, 5, seed=1), torch.arange(12) % 3
+    alone = torch.cat([labels, torch.arange(100, 107)])
+    torch.testing.assert_close(loss(x, labels, negatives=queue), loss(torch.cat([x, queue]), alone))
+    assert loss(x[:0], labels[:0], negatives=queue) == 0
+    for wrong in (queue.float(), queue[:, :3], queue[0]):
+        with pytest.raises(ValueError, match="negatives must be"):
+            loss(x, labels, negatives=wrong)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_normalised_in_float32(dtype):
+    """Zero rows, rows longer than 65,504 and tight clusters keep the gradient that float64 gives these rows."""
+    labels = torch.arange(64) % 4
+    tight = 20 * rows(4, 16)[labels] + 0.2 * rows(64, 16, seed=2)
+    long = (rows(64, 16) * 2e4).clamp(-6e4, 6e4)
+    zero = rows(64, 16)
+    zero[5] = 0
+    for x in (tight, long, zero):
+        half = x.to(dtype).requires_grad_()
+        wide = half.detach().double().requires_grad_()
+        ours, truth = SupConLoss()(half, labels), SupConLoss()(wide, labels)
+        torch.testing.assert_close(ours.double(), truth, rtol=1e-5, atol=1e-6)
+        # Scaled, so that float16 can hold a gradient as small as one over the length of a row.
+        scale = 1024 * float(x.norm(dim=1).mean())
+        found = torch.autograd.grad(ours * scale, half)[0].double()
+        expected = torch.autograd.grad(truth * scale, wide)[0]
+        keep = torch.arange(64) != 5 if x is zero else slice(None)
+        error = (found - expected)[keep].norm() / expected[keep].norm()
+        assert error < 3 * torch.finfo(dtype).eps
+
+
+def test_a_length_that_overflows_is_an_error_and_not_a_row_of_zeros():
+    x, labels = rows(8, 4).float(), torch.arange(8) % 2
+    x[3] = 1e30
+    with pytest.raises(RuntimeError, match="row 3 of 8 is not finite"):
+        SupConLoss()(x, labels)
+
+
+def test_a_temperature_that_is_learned():
+    x, labels = rows(20, 6), torch.arange(20) % 4
+    loss = SupConLoss(torch.nn.Parameter(torch.tensor(0.2, dtype=torch.float64)))
+    assert [name for name, _ in loss.named_parameters()] == ["temperature"]
+    assert torch.autograd.gradcheck(
+        lambda t: SupConLoss(t)(x, labels), loss.temperature.detach().clone().requires_grad_()
+    )
+    torch.testing.assert_close(loss(x, labels), SupConLoss(0.2)(x, labels))
+    assert repr(loss) == "SupConLoss(temperature=tensor)"
+
+
+def test_inside_other_peoples_loops():
+    """Autocast, checkpointing, pickling and copies give the same loss and gradient."""
+    x, labels = rows(20, 6).float().requires_grad_(), torch.arange(20) % 4
+    loss = TCLLoss(0.2, k1=3.0)
+    expected = torch.autograd.grad(loss(x, labels), x)[0]
+    for again in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert torch.equal(torch.autograd.grad(again(x, labels), x)[0], expected)
+    kept = torch.utils.checkpoint.checkpoint(loss, x, labels, use_reentrant=False)
+    assert torch.equal(torch.autograd.grad(kept, x)[0], expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow = loss(x, labels)
+    assert torch.equal(torch.autograd.grad(narrow, x)[0], expected)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        values = list(pool.map(lambda _: loss(x.detach(), labels).item(), range(16)))
+    assert max(values) - min(values) < 1e-6

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from skelbench.models.conmlp import InputShape, RaggedInput
+from skelbench.models.conmlp import InputShape
+from skelbench.models.ragged_input import RaggedInput
 from skelbench.training.settings import Settings
 from skelbench.training.task import top1
 from skelbench.training.variant import resolve

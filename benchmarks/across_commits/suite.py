@@ -1,7 +1,7 @@
-"""What asv measures at every commit: time, peak memory, and the time of an op over its peer's in plain torch.
+"""The benchmarks that asv runs at every commit: time, peak memory, and the ratio of an op's time to its peer's.
 
 The ratio is the regression signal: its two sides are timed in turn, so that a busy machine slows both. A commit that
-does not have an op yet has no figure for it.
+lacks an op has no figure for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ MEMORY = ("contrastive/contrastive-supcon-n4096-float32", "ragged/ragged_linear-
 
 
 def prepared(identifier: str) -> tuple[Any, Any]:
-    """(instance, problem) of "family/id". Raises NotImplementedError, asv's "skip", where the commit lacks its op."""
+    """(instance, problem) of "family/id".
+
+    Raises:
+        NotImplementedError: the commit lacks the op; asv skips the benchmark.
+    """
     from benchmarks import cases
 
     try:
@@ -35,7 +39,7 @@ def prepared(identifier: str) -> tuple[Any, Any]:
 
 
 class Time:
-    """Absolute times: noise on a shared machine, but they show the shape of a change."""
+    """Absolute times: noisy on a shared machine, but they show the shape of a change."""
 
     params = TIMES
     param_names = ("case",)
@@ -44,10 +48,12 @@ class Time:
     timeout = 300.0
 
     def setup(self, identifier: str) -> None:
+        """Prepare the case and run it once."""
         self.run = prepared(identifier)[1].ours.run
         self.run()
 
     def time_case(self, identifier: str) -> None:
+        """Run the case: asv times this."""
         self.run()
 
 
@@ -59,6 +65,7 @@ class PeakMemory:
     timeout = 300.0
 
     def setup(self, identifier: str) -> None:
+        """Make the inputs; no check, which would need more memory than the case."""
         from benchmarks import cases
 
         try:
@@ -67,13 +74,14 @@ class PeakMemory:
             raise NotImplementedError(f"{identifier}: not in this commit ({error})") from error
 
     def peakmem_case(self, identifier: str) -> None:
+        """Run the case: asv reads the peak of this process."""
         self.run()
 
 
 class Ratio:
     """Our time over the first peer's, by interleaved groups: what `asv continuous` should judge by.
 
-    In processor time of one thread: two threads wait for each other, and on a busy machine for whoever runs between.
+    In processor time of one thread: on a busy machine, two threads wait for each other and for other processes.
     """
 
     params = RATIOS
@@ -81,17 +89,19 @@ class Ratio:
     timeout = 300.0
 
     def setup(self, identifier: str) -> None:
+        """Prepare the case on one thread."""
         import torch
 
         torch.set_num_threads(1)
         self.prepared = prepared(identifier)
 
     def track_time_over_peer(self, identifier: str) -> float:
+        """Our processor time over the first peer's: asv tracks this number."""
         from benchmarks.measure import paired_ratio, processor_clock
 
         instance, problem = self.prepared
         peer = instance.contender(next(iter(instance.case.peers)), problem)
         ratio = paired_ratio(peer.run, problem.ours.run, seconds=3.0, min_groups=7, timer=processor_clock)
-        return ratio.median * peer.share
+        return float(ratio.median * peer.share)
 
     track_time_over_peer.unit = "x the peer's time"  # type: ignore[attr-defined]

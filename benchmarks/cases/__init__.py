@@ -6,9 +6,9 @@ from importlib import import_module
 
 from benchmarks.cases.case import SIZES, Case, Contender, Instance, Problem, Unavailable
 
-#: Modules that define CASES. A family is imported only when it is asked for: asv runs the suite on commits of skelbench
-#: that do not have every op yet.
 FAMILIES = ("contrastive", "ragged", "training", "inference", "wl", "graph2vec", "skeleton_file")
+"""Modules that define CASES. A family is imported only when it is asked for, because asv runs the suite on commits of
+skelbench that lack some ops."""
 
 __all__ = [
     "FAMILIES",

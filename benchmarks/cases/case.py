@@ -1,4 +1,4 @@
-"""What a benchmark case is: something timed at given sizes, checked beforehand, with its peers and its bound."""
+"""Benchmark cases: work that is checked, then timed at given sizes, with its peers and its bound."""
 
 from __future__ import annotations
 
@@ -15,24 +15,31 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do a case's work, with inputs ready: what is timed, and the check that it does this work."""
+    """One way to do a case's work, with inputs ready: the call that is timed, and its check."""
 
     run: Callable[[], Any]
-    check: Callable[[], None]  #: raises AssertionError where the result is not that of the case
-    share: float = 1.0  #: of the case's work that one call of `run` does (slow peers do a part)
-    packages: tuple[str, ...] = ()  #: distributions whose versions are printed
+    check: Callable[[], None]
+    """Raises AssertionError unless the result is that of the case."""
+    share: float = 1.0
+    """Share of the case's work that one call of `run` does; slow peers do a part."""
+    packages: tuple[str, ...] = ()
+    """Distributions whose versions are printed."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A case at one size: its inputs, our contender, and what its bound is made of."""
+    """A case at one size: its inputs, our contender, and the parts of its bound."""
 
     inputs: Any
     ours: Contender
-    flops: float  #: needed by the best algorithm we know; 0: not what limits it
-    bytes: float  #: read and written once; 0: not what limits it
-    dtype: str = "float32"  #: of the matrix products that bound it
-    items: int = 0  #: how many of `unit` one call does, for the rate in the table
+    flops: float
+    """Flops of the best algorithm we know; 0 where they are not the limit."""
+    bytes: float
+    """Bytes read and written once; 0 where they are not the limit."""
+    dtype: str = "float32"
+    """dtype of the matrix products that bound the case."""
+    items: int = 0
+    """How many of `unit` one call does, for the rate in the table."""
     unit: str = ""
 
 
@@ -46,9 +53,12 @@ class Case:
     name: str
     what: str
     make: Callable[..., Problem]
-    small: tuple[dict[str, Any], ...]  #: for the check in CI: a second or so
-    default: tuple[dict[str, Any], ...] = ()  #: what the README's table has
-    more: tuple[dict[str, Any], ...] = ()  #: only in the size "full"
+    small: tuple[dict[str, Any], ...]
+    """Sizes of the check in CI; about a second each."""
+    default: tuple[dict[str, Any], ...] = ()
+    """Sizes of the README's table."""
+    more: tuple[dict[str, Any], ...] = ()
+    """Further sizes of "full"."""
     peers: Mapping[str, Callable[[Any], Contender]] = field(default_factory=dict)
     devices: tuple[str, ...] = ("cpu",)
 
@@ -81,7 +91,11 @@ class Instance:
         return self.case.make(self.device, **self.parameters)
 
     def contender(self, peer: str, problem: Problem) -> Contender:
-        """ "ours" or a peer. Raises Unavailable with the reason."""
+        """Our contender or a peer's.
+
+        Raises:
+            Unavailable: the peer takes no part; the message is the reason.
+        """
         if peer == "ours":
             return problem.ours
         try:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from skelbench.ops.augment import augment
-from skelbench.ops.clips import RaggedClips
+from skelbench.ops import RaggedClips
 
 LENGTH, BODIES, JOINTS, CLASSES = 300, 2, 25, 60
 
@@ -22,18 +20,6 @@ def ntu_like(clips: int, device: str = "cpu", seed: int = 0) -> RaggedClips:
     arrays = (joints, counts.cumsum() - counts, frames, bodies, np.zeros(clips, dtype=np.int64))
     rows, offsets, frames_, bodies_, start = (torch.from_numpy(array).to(device) for array in arrays)
     return RaggedClips(rows, offsets, frames_, bodies_, start, LENGTH, BODIES)
-
-
-def views_of(data: RaggedClips, index: Tensor, shear: Tensor, reverse: Tensor) -> RaggedClips:
-    """Both views of the clips at `index`."""
-    return augment(data.joints, data.offsets, data.frames, data.bodies, index, shear, reverse, LENGTH, BODIES)
-
-
-def some(x: RaggedClips, index: Tensor) -> RaggedClips:
-    """The clips at `index`, on the same rows."""
-    return RaggedClips(
-        x.joints, x.offsets[index], x.frames[index], x.bodies[index], x.start[index], LENGTH, BODIES
-    )
 
 
 def rows_in(clips: RaggedClips) -> int:

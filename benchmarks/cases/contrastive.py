@@ -16,26 +16,33 @@ from skelbench import ops
 from skelbench.ops import reference
 
 D, CLASSES = 128, 60
-CHUNK = 1024  # anchors of the float64 check that are computed at once
-EXACT_ROWS = 16384  # up to here the whole gradient is checked
+# Anchors of the float64 check that are computed at once.
+CHUNK = 1024
+# Largest N whose whole gradient is checked.
+EXACT_ROWS = 16384
 Loss = Callable[[Tensor, Tensor], Tensor]
 SETTINGS: dict[str, dict[str, Any]] = {
     "supcon": {"temperature": 0.07},
     "tcl": {"temperature": 0.1, "k1": 5000.0},
     "ntxent": {"temperature": 0.07},
 }
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # relative L2 of the gradient against float64
-MOST_ROWS = {"eager": 16384, "compile": 8192, "metric-learning": 4096}  # memory of N x N matrices
-MOST_ROWS_CUBIC = (
-    512  # pytorch-metric-learning's NTXentLoss builds (positives x negatives): over 2.4 GB at 512
-)
+# Largest relative error of the gradient in the L2 norm, against float64.
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
+# Largest N of peers with N x N matrices.
+MOST_ROWS = {"eager": 16384, "compile": 8192, "metric-learning": 4096}
+# pytorch-metric-learning's NTXentLoss builds (positives x negatives) matrices: over 2.4 GB at 512.
+MOST_ROWS_CUBIC = 512
 
 
 @dataclass(frozen=True)
 class Inputs:
+    """A loss and the batch it is computed on."""
+
     loss: str
-    z: Tensor  #: unit rows (N, 128)
-    labels: Tensor  #: int64 (N,), in no order, every label at least twice
+    z: Tensor
+    """Unit rows (N, 128)."""
+    labels: Tensor
+    """int64 (N,), in no order; every label occurs at least twice."""
 
     @cached_property
     def exact_gradient(self) -> Tensor:
@@ -46,7 +53,7 @@ class Inputs:
             losses, _ = reference.contrastive_rows(
                 leaf[part], self.labels[part], leaf, self.labels, self_offset=begin, **SETTINGS[self.loss]
             )
-            (losses.sum() / len(leaf)).backward()
+            (losses.sum() / len(leaf)).backward()  # type: ignore[no-untyped-call]
         assert leaf.grad is not None
         return leaf.grad
 
@@ -57,7 +64,7 @@ def gradient(loss: Loss, x: Inputs) -> Callable[[], Tensor]:
 
     def run() -> Tensor:
         leaf.grad = None
-        loss(leaf, x.labels).backward()
+        loss(leaf, x.labels).backward()  # type: ignore[no-untyped-call]
         assert leaf.grad is not None
         return leaf.grad
 
@@ -65,10 +72,15 @@ def gradient(loss: Loss, x: Inputs) -> Callable[[], Tensor]:
 
 
 def check(loss: Loss, x: Inputs) -> None:
+    """Raise AssertionError where a loss is not that of the reference in float64.
+
+    The whole gradient is checked up to EXACT_ROWS rows, the losses of some rows beyond.
+    """
     if len(x.z) <= EXACT_ROWS:
         expect_close(gradient(loss, x)(), x.exact_gradient, TOLERANCE[x.z.dtype], f"{x.loss} gradient")
         return
-    rows = 256  # all of them in float64 would take minutes: the losses of some
+    # All rows in float64 would take minutes.
+    rows = 256
     expected, _ = reference.contrastive_rows(
         x.z[:rows].double(), x.labels[:rows], x.z.double(), x.labels, **SETTINGS[x.loss]
     )
@@ -77,10 +89,12 @@ def check(loss: Loss, x: Inputs) -> None:
 
 
 def contender(loss: Loss, x: Inputs, *packages: str) -> Contender:
+    """A loss as a contender: its gradient is timed and checked."""
     return Contender(gradient(loss, x), partial(check, loss, x), packages=packages)
 
 
 def make(device: str, loss: str, n: int, dtype: str = "float32") -> Problem:
+    """SupCon, TCL or NT-Xent on `n` random unit rows."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(n) // 2 % (n // 2 if loss == "ntxent" else CLASSES)
     labels = labels[torch.randperm(n, generator=generator)].to(device)
@@ -103,21 +117,26 @@ def _fits(x: Inputs, peer: str) -> None:
 
 
 def eager(x: Inputs) -> Contender:
+    """The loss in plain torch."""
     _fits(x, "eager")
     return contender(_eager(x), x, "torch")
 
 
 def compiled(x: Inputs) -> Contender:
+    """The loss in plain torch, compiled by Inductor."""
     _fits(x, "compile")
-    torch.compiler.reset()  # another size is compiled as if it were the first
+    # Another size is compiled as if it were the first.
+    torch.compiler.reset()
     return contender(torch.compile(_eager(x)), x, "torch")
 
 
 def in_float32(x: Inputs) -> Contender:
+    """Our op on half-precision rows that were widened first."""
     return contender(lambda z, y: ops.contrastive_loss(z.float(), y, **SETTINGS[x.loss]), x)
 
 
 def metric_learning(x: Inputs) -> Contender:
+    """The loss of pytorch-metric-learning."""
     from benchmarks.peers.metric_learning import loss_of
 
     _fits(x, "metric-learning")

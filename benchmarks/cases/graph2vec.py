@@ -25,9 +25,12 @@ MIN_COUNT, NEGATIVE = 5, 5
 
 @dataclass(frozen=True)
 class Inputs:
+    """Documents, hyper-parameters and the expected words."""
+
     documents: SkeletonDocuments
     settings: pv_dbow.Settings
-    counts: dict[int, int]  #: of the words kept, by token, from skelbench.ops.reference
+    counts: dict[int, int]
+    """Expected counts of the words kept, by token, from skelbench.ops.reference."""
 
 
 def documents_of(graphs: int) -> SkeletonDocuments:
@@ -56,6 +59,7 @@ def _check_vectors(vectors: np.ndarray[Any, Any], x: Inputs) -> None:
 
 
 def make(device: str, graphs: int, epochs: int) -> Problem:
+    """PV-DBOW on the subtrees of `graphs` random graphs."""
     documents = documents_of(graphs)
     settings = pv_dbow.Settings(128, epochs, 0.025, 1e-4, 0.0, NEGATIVE, workers=2, seed=0)
     x = Inputs(documents, settings, expected_counts(graphs))
@@ -75,6 +79,7 @@ def make(device: str, graphs: int, epochs: int) -> Problem:
 
 
 def by_gensim(x: Inputs) -> Contender:
+    """Training by gensim from an iterable of strings."""
     import gensim  # noqa: F401
 
     words = [row.tolist() for chunk in x.documents.chunks() for row in chunk.astype(str)]

@@ -19,22 +19,26 @@ from benchmarks.cases.case import Case, Contender, Problem, expect_close
 from benchmarks.cases.clips import BODIES, CLASSES, JOINTS, LENGTH, ntu_like, rows_in
 from benchmarks.cases.graphs import EDGES, NODES, zipf_labels
 from benchmarks.peers.released import PaddedConMLP
-from skelbench.models.conmlp import ConMLP, InputShape, RaggedInput
+from skelbench.models.conmlp import ConMLP, InputShape
+from skelbench.models.ragged_input import RaggedInput
 from skelbench.models.recurrent import SequenceClassifier
 from skelbench.models.wl_bag import WLBagGRU
-from skelbench.ops.clips import RaggedClips
-from skelbench.ops.ragged import pad
+from skelbench.ops import RaggedClips, pad
 
 SHAPE = InputShape(LENGTH, BODIES, JOINTS, CLASSES)
-WINDOWS = 30  # graphs of a clip
+# Graphs of a clip.
+WINDOWS = 30
 TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Inputs:
+    """A classifier, its clips and its expected logits."""
+
     module: nn.Module
     clips: RaggedClips
-    logits: Tensor  #: float64, by padded torch
+    logits: Tensor
+    """Expected logits in float64, by padded torch."""
 
 
 def _scores(module: nn.Module, batch: Any) -> Callable[[], Tensor]:
@@ -75,6 +79,7 @@ def _padded(module: nn.Module) -> nn.Module:
 
 
 def make_conmlp(device: str, model: str, batch: int) -> Problem:
+    """ConMLP with its classifier, or the linear control, on clips of NTU's lengths."""
     torch.manual_seed(0)
     module: nn.Module
     if model == "conmlp":
@@ -93,6 +98,7 @@ def make_conmlp(device: str, model: str, batch: int) -> Problem:
 
 
 def padded(x: Inputs) -> Contender:
+    """The same classifier over padded rows in plain torch."""
     run = _scores(_padded(x.module), pad(x.clips))
     return Contender(
         run, lambda: expect_close(run(), x.logits, TOLERANCE, "padded logits"), packages=("torch",)
@@ -103,6 +109,7 @@ def padded(x: Inputs) -> Contender:
 
 
 def make_recurrent(device: str, model: str, batch: int) -> Problem:
+    """An LSTM or a GRU on sequences of graph vectors."""
     torch.manual_seed(0)
     module = SequenceClassifier(CLASSES, cast(Any, model)).eval().to(device)
     sequence = torch.randn(batch, WINDOWS, 128).to(device)
@@ -111,6 +118,7 @@ def make_recurrent(device: str, model: str, batch: int) -> Problem:
 
 
 def make_wl_bag(device: str, model: str, batch: int) -> Problem:
+    """The end-to-end graph model on node labels."""
     torch.manual_seed(0)
     module = WLBagGRU(EDGES, NODES, CLASSES).eval().to(device)
     labels = zipf_labels(batch * WINDOWS).view(batch, WINDOWS, 1, NODES).to(device)
@@ -125,7 +133,7 @@ def make_wl_bag(device: str, model: str, batch: int) -> Problem:
     flops = 2.0 * batch * WINDOWS * sum(p.numel() for p in module.recurrent.parameters())
     # Rows of the table that the tokens name, once each, and the recurrent weights.
     problem = _problem(None, module, labels, logits, flops)
-    touched = 4.0 * rows.unique().numel() * module.embedding.shape[1]
+    touched = 4.0 * torch.unique(rows).numel() * module.embedding.shape[1]
     return Problem(None, problem.ours, flops, touched, items=batch, unit="clips")
 
 

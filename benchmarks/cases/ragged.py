@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.cases.case import Case, Contender, Problem, expect_close
-from benchmarks.cases.clips import BODIES, LENGTH, ntu_like, rows_in, some, views_of
-from skelbench.ops import reference
-from skelbench.ops.augment import draw
-from skelbench.ops.clips import RaggedClips
-from skelbench.ops.ragged import pad, ragged_decode, ragged_linear
+from benchmarks.cases.clips import BODIES, LENGTH, ntu_like, rows_in
+from skelbench.ops import RaggedClips, augment, draw, pad, ragged_decode, ragged_linear, reference
 
-WIDTH = 256  # of ConMLP's layers
-TOLERANCE = 1e-4  # relative L2 against float64
+# Width of ConMLP's layers.
+WIDTH = 256
+# Largest relative error in the L2 norm, against float64.
+TOLERANCE = 1e-4
 
 
 # ---- augment ----
@@ -25,35 +24,31 @@ TOLERANCE = 1e-4  # relative L2 against float64
 
 @dataclass(frozen=True)
 class Augment:
+    """Clips, and the random numbers of their views."""
+
     data: RaggedClips
     index: Tensor
     shear: Tensor
     reverse: Tensor
-    views: RaggedClips  #: what is to be made
+    views: RaggedClips
+    """The expected views."""
 
 
 def make_augment(device: str, batch: int) -> Problem:
+    """Both views of `batch` clips of a dataset four times as large."""
     data = ntu_like(4 * batch, device)
     generator = torch.Generator().manual_seed(0)
     index = torch.randperm(len(data), generator=generator)[:batch].to(device)
     shear, reverse = (drawn.to(device) for drawn in draw(batch, generator))
-    x = Augment(data, index, shear, reverse, views_of(data, index, shear, reverse))
+    x = Augment(data, index, shear, reverse, augment(data, index, shear, reverse))
 
     def run() -> RaggedClips:
-        return views_of(data, index, shear, reverse)
+        return augment(data, index, shear, reverse)
 
     def check() -> None:
-        expected = reference.augment(
-            data.joints.double(),
-            data.offsets,
-            data.frames,
-            data.bodies,
-            index,
-            shear.double(),
-            reverse,
-            LENGTH,
-        )[0]
-        expect_close(run().joints, expected, 1e-6, "augment")
+        wide = replace(data, joints=data.joints.double())
+        expected = reference.augment(wide, index, shear.double(), reverse)
+        expect_close(run().joints, expected.joints, 1e-6, "augment")
 
     # Each row is read once and written twice.
     bytes_ = 1.5 * x.views.joints.numel() * 4
@@ -61,7 +56,8 @@ def make_augment(device: str, batch: int) -> Problem:
 
 
 def augment_padded(x: Augment) -> Contender:
-    rows = pad(some(x.data, x.index)).view(len(x.index), LENGTH, -1, 3)
+    """Both views of padded rows in plain torch."""
+    rows = pad(x.data.select(x.index)).view(len(x.index), LENGTH, -1, 3)
 
     def run() -> Tensor:
         sheared = torch.bmm(rows.flatten(1, 2), x.shear).view_as(rows)
@@ -77,18 +73,23 @@ def augment_padded(x: Augment) -> Contender:
 
 @dataclass(frozen=True)
 class Layer:
-    clips: RaggedClips  #: both views of a batch
-    rows: Tensor  #: the same, padded
+    """A layer's clips and parameters."""
+
+    clips: RaggedClips
+    """Both views of a batch."""
+    rows: Tensor
+    """The same clips, padded."""
     weight: Tensor
     bias: Tensor
-    hidden: Tensor  #: the decoder's input, or what multiplies the first layer's output
+    hidden: Tensor
+    """The decoder's input, or the gradient of the first layer's output."""
 
 
 def _layer(device: str, batch: int, decoder: bool) -> Layer:
     generator = torch.Generator().manual_seed(0)
     data = ntu_like(batch, device)
     drawn = (part.to(device) for part in draw(batch, generator))
-    clips = views_of(data, torch.arange(batch, device=device), *drawn)
+    clips = augment(data, torch.arange(batch, device=device), *drawn)
     weight = torch.randn(WIDTH, clips.features, generator=generator).mul_(0.01).to(device)
     if decoder:
         weight = weight.t().contiguous()
@@ -122,6 +123,7 @@ def _contender(
 
 
 def make_linear(device: str, batch: int) -> Problem:
+    """The first layer: output, and gradients of weight and bias."""
     x = _layer(device, batch, decoder=False)
     ours = _contender(lambda x, w, b: ragged_linear(x.clips, w, b), lambda x: x.hidden, x, 2)
     products = 2.0 * rows_in(x.clips) * x.clips.joints[0].numel() * WIDTH
@@ -129,10 +131,12 @@ def make_linear(device: str, batch: int) -> Problem:
 
 
 def linear_padded(x: Layer) -> Contender:
+    """The first layer over padded rows in plain torch."""
     return _contender(lambda x, w, b: F.linear(x.rows, w, b), lambda x: x.hidden, x, 2)
 
 
 def make_decode(device: str, batch: int) -> Problem:
+    """The decoder's last layer: output, and gradients of weight, bias and input."""
     x = _layer(device, batch, decoder=True)
     ours = _contender(lambda x, w, b: ragged_decode(x.hidden, w, b, x.clips), lambda x: x.clips.joints, x, 3)
     products = 2.0 * rows_in(x.clips) * x.clips.joints[0].numel() * WIDTH
@@ -140,6 +144,7 @@ def make_decode(device: str, batch: int) -> Problem:
 
 
 def decode_padded(x: Layer) -> Contender:
+    """The decoder's last layer over padded rows in plain torch."""
     # Padded torch computes every place; zeros where the clips have nothing make the gradients the same.
     return _contender(lambda x, w, b: F.linear(x.hidden, w, b), lambda x: x.rows, x, 3)
 

@@ -16,14 +16,18 @@ from skelbench.data.skeleton_file import SkeletonFile, read_skeleton
 from skelbench.data.synthetic.raw import write_raw_folder
 from skelbench.prepare.pipeline import prepare
 
-FEW = 40  # files at most that the Python peer does in each call
+# Most files that the Python peer does in each call.
+FEW = 40
 
 Bodies = dict[str, dict[str, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    folder: tempfile.TemporaryDirectory[str]  #: removed with the inputs
+    """A folder of made-up recordings."""
+
+    folder: tempfile.TemporaryDirectory[str]
+    """Removed with the inputs."""
     files: list[Path]
     size: Mapping[Path, int]
 
@@ -34,10 +38,12 @@ class Inputs:
 
     @property
     def bytes(self) -> float:
+        """Bytes of all files."""
         return float(sum(self.size.values()))
 
 
 def raw_folder(files: int) -> Inputs:
+    """A temporary folder with `files` recordings."""
     folder = tempfile.TemporaryDirectory(prefix="skelbench-raw-")
     raw = Path(folder.name) / "raw"
     write_raw_folder(raw, files)
@@ -49,6 +55,7 @@ def raw_folder(files: int) -> Inputs:
 
 
 def make_read(device: str, files: int) -> Problem:
+    """Parse files that lie in memory."""
     x = raw_folder(files)
     contents = [path.read_bytes() for path in x.files]
 
@@ -70,6 +77,7 @@ def _joints(path: Path) -> NDArray[np.float32]:
 
 
 def read_python(x: Inputs) -> Contender:
+    """The parser in plain Python, on some of the files."""
     from benchmarks.peers.ntu_python import read
 
     few, share = x.few()
@@ -92,11 +100,13 @@ def read_python(x: Inputs) -> Contender:
 
 
 def make_prepare(device: str, files: int) -> Problem:
+    """Prepare a raw folder as `skelbench.prepare` does."""
     x = raw_folder(files)
     raw = x.files[0].parent
 
     def run() -> Clips:
-        return prepare(raw, raw.with_name("packed")).clips  # takes the place of what an earlier call wrote
+        # The folder replaces what an earlier call wrote.
+        return prepare(raw, raw.with_name("packed")).clips
 
     def check() -> None:
         from benchmarks.peers.ntu_python import prepare_file
@@ -113,6 +123,7 @@ def make_prepare(device: str, files: int) -> Problem:
 
 
 def prepare_python(x: Inputs) -> Contender:
+    """The public three-script pipeline in plain Python, on some of the files."""
     from benchmarks.peers.ntu_python import prepare_file
 
     few, share = x.few()

@@ -8,14 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.cases.case import Case, Contender, Problem, expect_close
-from benchmarks.cases.clips import BODIES, CLASSES, JOINTS, LENGTH, ntu_like, rows_in, some, views_of
+from benchmarks.cases.clips import BODIES, CLASSES, JOINTS, LENGTH, ntu_like, rows_in
 from benchmarks.peers import released
 from skelbench.losses import SupConLoss
 from skelbench.models.conmlp import ConMLP, InputShape, ProjectionHead
-from skelbench.ops.augment import draw
-from skelbench.ops.clips import RaggedClips
-from skelbench.ops.ragged import pad
-from skelbench.training.descent import FactoredSGD
+from skelbench.models.ragged_input import FactoredSGD
+from skelbench.ops import RaggedClips, augment, draw, pad
 
 SHAPE = InputShape(LENGTH, BODIES, JOINTS, CLASSES)
 TEMPERATURE = 0.07
@@ -24,6 +22,8 @@ RATE, MOMENTUM, DECAY = 1e-3, 0.9, 5e-4
 
 @dataclass(frozen=True)
 class Inputs:
+    """Clips, their labels, and how much of them is trained on."""
+
     data: RaggedClips
     labels: Tensor
     batch: int
@@ -31,50 +31,61 @@ class Inputs:
 
 
 class Step(nn.Module):
-    """Encoder, head and optimiser: that of `skelbench.training`, or torch's as the released code calls it."""
+    """Encoder, head and optimizer: that of `skelbench.training`, or torch's as the released code calls it."""
 
     def __init__(self, encoder: ConMLP, ours: bool) -> None:
+        """Put a head on the encoder, and choose the optimizer."""
         super().__init__()
         self.encoder, self.head = encoder, ProjectionHead(encoder.width)
-        self.optimiser = (
+        self.optimizer = (
             FactoredSGD(self, RATE, MOMENTUM, DECAY)
             if ours
             else torch.optim.SGD(self.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
         )
 
     def learn(self, loss: Tensor) -> Tensor:
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
+        """Backward and a step of the optimizer; returns the loss."""
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
         return loss
 
 
 class Ours(Step):
+    """The training step of skelbench."""
+
     def __init__(self, x: Inputs) -> None:
+        """Make the encoder over packed clips."""
         super().__init__(ConMLP(SHAPE), ours=True)
         self.x, self.loss = x, SupConLoss(TEMPERATURE)
 
     def compute(self, index: Tensor, shear: Tensor, reverse: Tensor) -> Tensor:
+        """Loss of the clips at `index`."""
         device = self.x.labels.device
         index = index.to(device)
-        views = views_of(self.x.data, index, shear.to(device), reverse.to(device))
+        views = augment(self.x.data, index, shear.to(device), reverse.to(device))
         loss: Tensor = self.loss(self.head(self.encoder(views)), self.x.labels[index].repeat(2))
         return loss
 
 
 class Released(Step):
+    """The training step of the released code."""
+
     def __init__(self, x: Inputs) -> None:
+        """Make the encoder over padded rows, and pad all clips."""
         super().__init__(released.PaddedConMLP(SHAPE), ours=False)
         self.x = x
         self.rows = pad(x.data).view(len(x.data), LENGTH, -1).cpu().numpy()
 
     def compute(self, index: Tensor, shear: Tensor, reverse: Tensor) -> Tensor:
+        """Loss of the clips at `index`, with the first draw for all of them."""
         views = released.views(self.rows, index.numpy(), shear[0].double().numpy(), bool(reverse[0]))
         embeddings = self.head(self.encoder(views.to(self.x.labels.device)))
         return released.loss(embeddings, self.x.labels[index.to(self.x.labels.device)].repeat(2), TEMPERATURE)
 
 
 def contender(kind: type[Ours] | type[Released], x: Inputs) -> Contender:
+    """A training step as a contender; `x.steps` of them are timed."""
     torch.manual_seed(0)
     step = kind(x).to(x.labels.device)
     generator = torch.Generator().manual_seed(0)
@@ -94,7 +105,7 @@ def contender(kind: type[Ours] | type[Released], x: Inputs) -> Contender:
         expect_close(loss.detach(), exact[0], 1e-5, "loss of a step")
         weight = step.encoder.first.weight
         expect_close(
-            step.optimiser.state[weight]["momentum_buffer"], exact[1], 1e-3, "first layer's momentum"
+            step.optimizer.state[weight]["momentum_buffer"], exact[1], 1e-3, "first layer's momentum"
         )
         expect_close(weight.detach(), exact[2], 1e-6, "first layer's weight after a step")
         step.train()
@@ -108,18 +119,19 @@ def _exact(step: Step, x: Inputs, index: Tensor, shear: Tensor, reverse: Tensor)
     index, shear, reverse = index.to(device), shear.to(device), reverse.to(device)
     wide = Step(released.PaddedConMLP(SHAPE), ours=False).double().eval().to(device)
     wide.load_state_dict(step.state_dict())
-    kept = {**wide.optimiser.state_dict(), "state": step.optimiser.state_dict()["state"]}
-    wide.optimiser.load_state_dict(kept)
-    rows = pad(some(x.data, index)).view(len(index), LENGTH, -1).double()
+    kept = {**wide.optimizer.state_dict(), "state": step.optimizer.state_dict()["state"]}
+    wide.optimizer.load_state_dict(kept)
+    rows = pad(x.data.select(index)).view(len(index), LENGTH, -1).double()
     turned = rows.flip(1) if bool(reverse[0]) else rows
     sheared = (rows.view(len(rows), -1, 3) @ shear[0].double()).flatten(1)
     embeddings = wide.head(wide.encoder(torch.cat([sheared, turned.flatten(1)])))
     loss = wide.learn(released.loss(embeddings, x.labels[index].repeat(2), TEMPERATURE))
     weight = wide.encoder.first.weight
-    return loss.detach(), wide.optimiser.state[weight]["momentum_buffer"], weight.detach()
+    return loss.detach(), wide.optimizer.state[weight]["momentum_buffer"], weight.detach()
 
 
 def make(device: str, batch: int, clips: int, steps: int = 1) -> Problem:
+    """`steps` training steps on batches of `clips` random clips."""
     data = ntu_like(clips, device)
     x = Inputs(data, torch.arange(clips, device=device) % CLASSES, batch, steps)
     # The first layer, forward and weight gradient, of the views of an average batch; the rest is below 2 % of it.
@@ -131,6 +143,7 @@ def make(device: str, batch: int, clips: int, steps: int = 1) -> Problem:
 
 
 def by_released(x: Inputs) -> Contender:
+    """The training step of the released code."""
     return contender(Released, x)
 
 

@@ -15,18 +15,24 @@ from skelbench import ops
 from skelbench.ops import reference
 from skelbench.ops.wl import neighbour_lists, wl_subtrees_csr
 
-FEW = 64  # graphs that the Python peers do of each call
+# Graphs that the Python peers do of each call.
+FEW = 64
 
 
 @dataclass(frozen=True)
 class Inputs:
-    labels: Tensor  #: int64 (G, 25)
+    """Labels, topology and the expected tokens."""
+
+    labels: Tensor
+    """int64 (G, 25)."""
     indptr: Tensor
     indices: Tensor
-    expected: Tensor  #: the tokens, int64 (G, 3, 25), on the CPU
+    expected: Tensor
+    """The tokens, int64 (G, 3, 25), on the CPU."""
 
 
 def make(device: str, graphs: int, isa: str = "") -> Problem:
+    """Subtrees of `graphs` random graphs, with the kernels of `isa` or the best."""
     labels = zipf_labels(graphs)
     lists = neighbour_lists(EDGES, NODES)
     indptr, indices = (part.to(device) for part in lists)
@@ -37,7 +43,8 @@ def make(device: str, graphs: int, isa: str = "") -> Problem:
 
     def run() -> Tensor:
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the peers have one
+        # The peers have one thread.
+        torch.set_num_threads(1)
         try:
             if not isa:
                 return tokens()
@@ -56,6 +63,7 @@ def make(device: str, graphs: int, isa: str = "") -> Problem:
 
 
 def numpy(x: Inputs) -> Contender:
+    """The same hash over whole arrays of numpy."""
     run = subtrees.by_numpy(x.labels.numpy(), x.indptr.tolist(), x.indices.tolist(), ITERATIONS)
 
     def check() -> None:
@@ -65,6 +73,7 @@ def numpy(x: Inputs) -> Contender:
 
 
 def networkx(x: Inputs) -> Contender:
+    """Subtree hashes by networkx, of some of the graphs."""
     few = min(FEW, len(x.labels))
     run = subtrees.by_networkx(x.labels[:few].numpy(), EDGES.tolist(), ITERATIONS)
 
@@ -82,6 +91,7 @@ def networkx(x: Inputs) -> Contender:
 
 
 def grakel(x: Inputs) -> Contender:
+    """GraKeL's relabelling, of some of the graphs."""
     few = min(FEW, len(x.labels))
     run, kernel = subtrees.by_grakel(x.labels[:few].numpy(), EDGES.tolist(), ITERATIONS)
 

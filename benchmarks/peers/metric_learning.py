@@ -8,7 +8,11 @@ from torch import Tensor
 
 
 def loss_of(name: str, temperature: float) -> Callable[[Tensor, Tensor], Tensor]:
-    """ "supcon" or "ntxent" as a function of (embeddings, labels). Raises ImportError where it is not installed."""
+    """The loss "supcon" or "ntxent" as a function of (embeddings, labels).
+
+    Raises:
+        ImportError: pytorch-metric-learning is not installed.
+    """
     from pytorch_metric_learning.distances import DotProductSimilarity
     from pytorch_metric_learning.losses import NTXentLoss, SupConLoss
 

@@ -7,18 +7,23 @@ read, choose and clean bodies, move to the origin. One file at a time, text spli
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Body = dict[str, Any]
+Joints = NDArray[np.float32]
 
 LENGTH = 11
 SPREAD = 0.8
 NOISY_RATIO = 0.69754
 
 
-def read(text: str) -> tuple[dict, int]:
+def read(text: str) -> tuple[dict[str, Body], int]:
     """Bodies by id, each with its joints (T * 25, 3), interval and motion; and the number of frames with a body."""
     lines = iter(text.split("\n"))
-    bodies: dict[str, dict] = {}
+    bodies: dict[str, Body] = {}
     valid = -1
     for _ in range(int(next(lines))):
         count = int(next(lines))
@@ -46,7 +51,7 @@ def read(text: str) -> tuple[dict, int]:
     return bodies, valid + 1
 
 
-def choose(bodies: dict, frames: int) -> np.ndarray | None:
+def choose(bodies: dict[str, Body], frames: int) -> Joints | None:
     """Joints (T, 75) of one actor or (T, 150) of two, or None where no body is left."""
     if not bodies:
         return None
@@ -69,17 +74,18 @@ def choose(bodies: dict, frames: int) -> np.ndarray | None:
             body["motion"] = min(body["motion"], np.sum(np.var(points[good].reshape(-1, 3), axis=0)))
     alone = len(bodies) == 1
     joints = place_one(next(iter(bodies.values())), frames) if alone else place_two(bodies, frames)
-    return joints[joints.sum(axis=1) != 0]
+    kept: Joints = joints[joints.sum(axis=1) != 0]
+    return kept
 
 
-def place_one(body: dict, frames: int) -> np.ndarray:
+def place_one(body: Body, frames: int) -> Joints:
     """Joints (frames, 75), zero where the body is not there."""
     joints = np.zeros((frames, 75), dtype=np.float32)
     joints[body["interval"][0] : body["interval"][-1] + 1] = body["joints"].reshape(-1, 75)
     return joints
 
 
-def place_two(bodies: dict, frames: int) -> np.ndarray:
+def place_two(bodies: dict[str, Body], frames: int) -> Joints:
     """The body of most motion, and whom else there is room for: (frames, 150)."""
     ordered = sorted(bodies.values(), key=lambda body: body["motion"], reverse=True)
     joints = np.zeros((frames, 150), dtype=np.float32)
@@ -95,7 +101,7 @@ def place_two(bodies: dict, frames: int) -> np.ndarray:
     return joints
 
 
-def to_origin(joints: np.ndarray) -> np.ndarray:
+def to_origin(joints: Joints) -> Joints:
     """Joint 2 of the first actor, in its first frame that is not zero, becomes the origin."""
     first = 0
     while first < len(joints) and not joints[first, :75].any():
@@ -103,7 +109,7 @@ def to_origin(joints: np.ndarray) -> np.ndarray:
     if first == len(joints):
         return joints
     actors = joints.shape[1] // 75
-    moved = joints - np.tile(joints[first, 3:6], 25 * actors)
+    moved: Joints = joints - np.tile(joints[first, 3:6], 25 * actors)
     if actors == 2:
         for slot in (0, 1):
             part = slice(slot * 75, slot * 75 + 75)
@@ -111,7 +117,7 @@ def to_origin(joints: np.ndarray) -> np.ndarray:
     return moved
 
 
-def prepare_file(path: Path) -> np.ndarray | None:
+def prepare_file(path: Path) -> Joints | None:
     """Joints (T, 75 or 150) of one .skeleton file, as the pipeline stores them before padding."""
     joints = choose(*read(path.read_text()))
     return None if joints is None else to_origin(joints)

@@ -19,8 +19,10 @@ class PaddedConMLP(ConMLP):
     """The encoder over padded rows (B, features)."""
 
     def forward(self, rows: Tensor) -> Tensor:  # type: ignore[override]
+        """Representations (B, 256)."""
         first = F.linear(rows, self.first.weight, self.first.bias)
-        return self.second(self.dropout(self.norm(F.gelu(first))))
+        representation: Tensor = self.second(self.dropout(self.norm(F.gelu(first))))
+        return representation
 
 
 def views(

@@ -42,7 +42,7 @@ def by_numpy(labels: Labels, indptr: list[int], indices: list[int], iterations: 
 def by_networkx(
     labels: Labels, edges: list[list[int]], iterations: int
 ) -> Callable[[], list[dict[int, list[str]]]]:
-    """networkx's hashes: per graph, for each node those of depths 0 to `iterations`."""
+    """Hashes by networkx: per graph, for each node those of depths 0 to `iterations`."""
     import networkx as nx
 
     graphs = [nx.Graph(edges) for _ in labels]

@@ -1,4 +1,4 @@
-"""Node labels of a batch of clips, made when they are asked for, so that the poses can be varied in training."""
+"""Node labels of a batch of clips, made on demand, so that training can vary the poses."""
 
 from __future__ import annotations
 
@@ -20,24 +20,27 @@ CHOSEN_LABELLINGS: tuple[tuple[LabelKind, float], ...] = (
 
 @dataclass(frozen=True, eq=False)
 class LabelBatches:
-    """The graphs of N clips under K labellings, for `models.wl_bag.WLBagGRU`.
-
-    labellings: K pairs of label and bin size, as in `skeleton_graphs`.
-    shear: off-diagonals of a random shear per clip are U(-shear, shear) in training batches; 0 for none.
-    scale: standard deviation of the logarithm of a random scale per clip, in training batches.
-    noise: standard deviation, in mean bone lengths, of noise on every coordinate of every frame, in training batches.
-    """
+    """The graphs of N clips under K labellings, for `models.wl_bag.WLBagGRU`."""
 
     poses: Poses
-    clips: Tensor  #: int64 (N,), which of the poses' clips, in order
+    """The poses of all clips."""
+    clips: Tensor
+    """int64 (N,), indices of the poses' clips, in order."""
     labellings: tuple[tuple[LabelKind, float], ...] = CHOSEN_LABELLINGS
+    """K pairs of label and bin size, as in `skeleton_graphs`."""
     windows: int = 20
+    """Graphs of each clip."""
     window: int = 5
+    """Frames of each graph."""
     shear: float = 0.2
+    """Off-diagonals of a random shear per clip are U(-shear, shear) in training batches; 0 for none."""
     scale: float = 0.0
+    """Standard deviation of the logarithm of a random scale per clip, in training batches."""
     noise: float = 0.0
+    """Standard deviation, in mean bone lengths, of noise on every coordinate of every frame, in training batches."""
 
     def __len__(self) -> int:
+        """Number of clips N."""
         return len(self.clips)
 
     @property
@@ -51,7 +54,15 @@ class LabelBatches:
         return self.window * self.poses.bodies * self.poses.joints
 
     def batch(self, indices: Tensor, training: bool) -> Tensor:
-        """Labels of clips `indices` (of 0..N-1): int64 (B, windows, K, V)."""
+        """Labels of clips.
+
+        Args:
+            indices: int64 (B,), of 0..N-1.
+            training: vary the poses.
+
+        Returns:
+            int64 (B, windows, K, V).
+        """
         poses, clips = self.poses, self.clips[indices]
         frames = poses.frames[clips]
         first = frames.cumsum(0) - frames
@@ -69,9 +80,8 @@ class LabelBatches:
             dim=1,
         )
         labels = labels.masked_fill(~poses.present[rows][:, None, :, None], ABSENT).flatten(2)
-        picked = labels[
-            window_rows(first, frames, self.windows, self.window)
-        ]  # (B, W, window, K, bodies * J)
+        # (B, W, window, K, bodies * J).
+        picked = labels[window_rows(first, frames, self.windows, self.window)]
         return picked.transpose(2, 3).flatten(3)
 
     def _vary(self, position: Tensor, owner: Tensor, clips: int) -> Tensor:

@@ -1,4 +1,8 @@
-"""Results kept on disk, one npz file each, named by a hash of everything they depend on."""
+"""Results kept on disk, one npz file each, named by a hash of everything that they depend on.
+
+joblib.Memory would not serve: it keeps pickles, which run code when they are loaded, recomputes a damaged file without
+naming it, and wants all documents in memory to hash them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1  #: raise when a stored array changes its meaning, or the same settings give another result
+FORMAT = 1
+"""Increase it when a stored array changes its meaning, or the same settings give another result."""
 
 _KEY = "key"
 
@@ -22,7 +27,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def key(**configuration: Any) -> str:
-    """SHA-256 of a configuration of plain values, the format and the versions that the result depends on."""
+    """SHA-256 of a configuration of plain values, of the format, and of gensim's version."""
     from importlib.metadata import version
 
     text = json.dumps({"format": FORMAT, "gensim": version("gensim"), **configuration}, sort_keys=True)
@@ -38,9 +43,17 @@ def digest(arrays: Iterable[NDArray[Any]]) -> str:
 
 
 def load(folder: str | Path | None, name: str) -> Arrays | None:
-    """The arrays kept under the hash `name`, or None where there are none.
+    """The arrays kept under a hash.
 
-    Raises ValueError, naming the file, where it is damaged or holds another configuration's result.
+    Args:
+        folder: of the cache; None for no cache.
+        name: the hash, by `key`.
+
+    Returns:
+        The arrays, or None where there are none.
+
+    Raises:
+        ValueError: the file (named) is damaged or holds another configuration's result.
     """
     if folder is None:
         return None
@@ -58,7 +71,13 @@ def load(folder: str | Path | None, name: str) -> Arrays | None:
 
 
 def store(folder: str | Path | None, name: str, arrays: Arrays) -> None:
-    """Keep the arrays under the hash `name`: the file appears whole or not at all."""
+    """Keep arrays under a hash; the file appears whole or not at all.
+
+    Args:
+        folder: of the cache; None for no cache.
+        name: the hash, by `key`.
+        arrays: without objects.
+    """
     if folder is None:
         return
     path = _path(folder, name)

@@ -1,9 +1,9 @@
 """Graphs -> documents: the rooted subtrees of a graph are its words; gensim reads them from one text file.
 
-gensim's fast feed cuts the file into one piece per worker by bytes, but stops a worker by words. The pieces
-meet exactly only if all documents have the same length and all words the same width, so that is how the file is
-written: a word is a fixed number of hexadecimal digits, and whatever is no word (too rare, unknown, the padding
-of a shorter document) is written as the word of zeros, which is in no vocabulary and which gensim passes over.
+gensim's fast feed cuts the file into one piece per worker by bytes, but stops a worker by words. The pieces meet
+exactly only if all documents have the same length and all words the same width. So a word is a fixed number of
+hexadecimal digits. What is no word (too rare, unknown, the padding of a shorter document) is written as the word of
+zeros, which is in no vocabulary, so that gensim skips it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from skelbench.graph2vec.graphs import SkeletonGraphs
 from skelbench.graph2vec.poses import ABSENT
 from skelbench.ops.wl import wl_subtrees
 
-NO_TOKEN = np.int64(
-    np.iinfo(np.int64).min
-)  #: marks places without a word; one token of 2^64 is given up for it
+NO_TOKEN = np.int64(np.iinfo(np.int64).min)
+"""Marks a place without a word. One token of 2^64 is given up for it."""
 
-_CHUNK = 8192  #: documents in memory at a time
+# Documents in memory at a time.
+_CHUNK = 8192
 
 Tokens = NDArray[np.int64]
 
@@ -36,9 +36,13 @@ class Documents(Protocol):
     """N documents of at most `length` tokens, in an order that does not change."""
 
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """Most tokens of a document."""
+        ...
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Number of documents N."""
+        ...
 
     def chunks(self) -> Iterator[Tokens]:
         """Consecutive documents, int64 (n, length); NO_TOKEN where there is no word."""
@@ -55,19 +59,24 @@ class SkeletonDocuments:
 
     graphs: SkeletonGraphs
     iterations: int
-    indices: IntArray | None = None  #: the graphs that are meant; None: all
+    indices: IntArray | None = None
+    """The graphs that are read; None for all."""
 
     @property
     def length(self) -> int:
+        """Tokens of every document: (iterations + 1) * nodes."""
         return (self.iterations + 1) * self.graphs.nodes
 
     def __len__(self) -> int:
+        """Number of documents N."""
         return len(self.graphs) if self.indices is None else len(self.indices)
 
     def take(self, indices: IntArray) -> SkeletonDocuments:
+        """The documents named by `indices`, in that order."""
         return replace(self, indices=indices if self.indices is None else self.indices[indices])
 
     def chunks(self) -> Iterator[Tokens]:
+        """Consecutive documents, int64 (n, length); NO_TOKEN for a body that is absent."""
         for begin in range(0, len(self), _CHUNK):
             part = slice(begin, begin + _CHUNK)
             labels = self.graphs.labels(part if self.indices is None else self.indices[part])
@@ -80,13 +89,17 @@ class SkeletonDocuments:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words kept, by ascending token, and how often each occurs in the training documents."""
+    """The words kept, and how often each occurs in the training documents."""
 
-    tokens: Tokens  #: (n,), ascending
-    counts: NDArray[np.int64]  #: (n,)
-    distinct: int  #: words seen before the rare ones were dropped
+    tokens: Tokens
+    """(n,), ascending."""
+    counts: NDArray[np.int64]
+    """(n,), occurrences of each token."""
+    distinct: int
+    """Distinct words before the rare ones were dropped."""
 
     def __len__(self) -> int:
+        """Number of words."""
         return len(self.tokens)
 
     @property
@@ -100,14 +113,18 @@ class Vocabulary:
 
     @cached_property
     def _slots(self) -> NDArray[np.int32]:
-        """Hash table with linear probing, a power of two and at least twice as long as there are words: 1-based
-        indices of words, 0 where empty. Tokens are hashes already, so their low bits say where to begin."""
+        """Hash table with linear probing: 1-based indices of words, 0 where empty.
+
+        Its length is a power of two and at least twice the number of words. Tokens are hashes, so their low bits say
+        where to begin.
+        """
         slots = np.zeros(1 << (2 * len(self)).bit_length(), dtype=np.int32)
         waiting = np.arange(1, len(self) + 1, dtype=np.int32)
         place = self.tokens & (len(slots) - 1)
         while len(waiting):
             empty = slots[place] == 0
-            slots[place[empty]] = waiting[empty]  # of several words for one place the last stays
+            # Of several words for one place the last stays.
+            slots[place[empty]] = waiting[empty]
             left = slots[place] != waiting
             waiting, place = waiting[left], (place[left] + 1) & (len(slots) - 1)
         return slots
@@ -130,7 +147,8 @@ class Vocabulary:
 def build_vocabulary(documents: Documents, min_count: int) -> Vocabulary:
     """Count all tokens of the documents and keep those that occur at least `min_count` times.
 
-    Raises ValueError where none does.
+    Raises:
+        ValueError: no token does.
     """
     tokens, counts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     waiting: list[tuple[Tokens, NDArray[np.int64]]] = []
@@ -155,7 +173,7 @@ def build_vocabulary(documents: Documents, min_count: int) -> Vocabulary:
 
 
 def _merge(parts: Sequence[tuple[Tokens, NDArray[np.int64]]]) -> tuple[Tokens, NDArray[np.int64]]:
-    """One count of tokens from several, each in ascending order (which the stable sort makes use of)."""
+    """One count of tokens from several in ascending order; the stable sort is fast on such runs."""
     tokens = np.concatenate([part[0] for part in parts])
     counts = np.concatenate([part[1] for part in parts])
     order = np.argsort(tokens, kind="stable")
@@ -166,8 +184,12 @@ def _merge(parts: Sequence[tuple[Tokens, NDArray[np.int64]]]) -> tuple[Tokens, N
 
 
 def distinct(documents: Documents) -> tuple[IntArray, IntArray]:
-    """(first, which): one document of each content in an order that only the contents decide, and for each document the
-    place of its content in that order."""
+    """The distinct documents, in an order that only their contents decide.
+
+    Returns:
+        (first, which): the index of one document of each content, and for each document the place of its content in
+        that order.
+    """
     seen: dict[bytes, int] = {}
     contents: list[bytes] = []
     for chunk in documents.chunks():
@@ -188,10 +210,18 @@ def write_corpus(
     multiple_of: int = 1,
     on_documents: Callable[[int], Any] | None = None,
 ) -> int:
-    """Write one line a document, all of one length; return the number of lines.
+    """Write one line a document, all of one length.
 
-    Lines without a word are added until their number is a multiple of `multiple_of` (the workers), so that equal shares
-    of the file are whole documents. `on_documents(n)` hears how many have been written so far.
+    Args:
+        documents: what is written.
+        vocabulary: the words; other tokens are written as zeros.
+        path: of the file.
+        multiple_of: number of workers. Lines without a word are added until the number of lines is a multiple of it,
+            so that equal shares of the file are whole documents.
+        on_documents: called with the number of documents written so far.
+
+    Returns:
+        The number of lines.
     """
     width = vocabulary.width
     digits = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
@@ -221,15 +251,19 @@ class ListedDocuments:
 
     @property
     def length(self) -> int:
+        """Tokens of the longest document."""
         return max(len(document) for document in self.tokens)
 
     def __len__(self) -> int:
+        """Number of documents N."""
         return len(self.tokens)
 
     def take(self, indices: IntArray) -> ListedDocuments:
+        """The documents named by `indices`, in that order."""
         return ListedDocuments([self.tokens[index] for index in indices])
 
     def chunks(self) -> Iterator[Tokens]:
+        """Consecutive documents, int64 (n, length); NO_TOKEN after a document's end."""
         for begin in range(0, len(self), _CHUNK):
             part = self.tokens[begin : begin + _CHUNK]
             block = np.full((len(part), self.length), NO_TOKEN)

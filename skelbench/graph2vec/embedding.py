@@ -20,28 +20,22 @@ from skelbench.graph2vec.graphs import SkeletonGraphs
 Graphs = SkeletonGraphs | Sequence[Any]
 
 
-class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learn a vector for each graph; a scikit-learn transformer.
 
     `fit` counts the subtrees of the training graphs and trains document vectors together with a table of output
-    vectors, one per subtree kept. `transform` gives vectors to any graphs, training graphs included, under that table;
-    `vectors_` holds those that the training itself gave the training graphs (for the transductive use: fit on all).
-    Subtrees that were not kept in `fit` are passed over.
+    vectors, one per subtree kept. `transform` computes vectors of any graphs, training graphs included, under that
+    table, and skips subtrees that are not in it. `vectors_` holds the vectors of the training graphs as trained. For
+    the transductive form, fit on all graphs and use those.
 
-    Graphs are a `SkeletonGraphs` or a sequence of networkx graphs.
+    Graphs are a `SkeletonGraphs` or a sequence of networkx graphs. The defaults of iterations, dimensions, epochs,
+    learning_rate and sample are those of the NITAP report (see `models.conmlp`).
 
-    iterations: depth of the subtrees (report: 2).
-    dimensions, epochs, learning_rate, sample: of PV-DBOW (report: 128, 10, 0.025, 1e-4; the rate falls linearly to
-        `min_learning_rate`).
-    min_count: least occurrences of a subtree in the training graphs; rarer ones are left out.
-    negative: negative samples per word.
-    workers: threads; only one gives the same bits again.
-    node_attribute: attribute that labels the nodes of networkx graphs; where no node has it, the degree does.
-    cache_dir: folder in which fitted tables and vectors are kept under a hash of the graphs and all settings.
-    on_progress: called with (stage, done, total); stages are "corpus" (graphs written) and "epoch".
-
-    Attributes: `vocabulary_`, `table_` float32 (words, dimensions), `vectors_` float32 (G, dimensions),
-    `n_unmoved_`: training graphs whose vector training did not move, because all their words are rare.
+    Attributes:
+        vocabulary_: the subtrees kept.
+        table_: float32 (words, dimensions), their output vectors.
+        vectors_: float32 (G, dimensions), vectors of the training graphs.
+        n_unmoved_: training graphs whose vector training did not move, because all their words are rare.
     """
 
     vocabulary_: Vocabulary
@@ -65,6 +59,23 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         cache_dir: str | Path | None = None,
         on_progress: pv_dbow.Progress | None = None,
     ) -> None:
+        """Keep the settings; `fit` checks them, as scikit-learn wants it.
+
+        Args:
+            iterations: depth of the subtrees.
+            dimensions: length of a vector.
+            epochs: passes over the documents.
+            learning_rate: of PV-DBOW; it falls linearly to `min_learning_rate`.
+            min_learning_rate: at the end.
+            sample: threshold of gensim's down-sampling of frequent words.
+            min_count: least occurrences of a subtree in the training graphs; rarer ones are left out.
+            negative: negative samples per word.
+            workers: threads; only one repeats its bits.
+            seed: of every random number.
+            node_attribute: attribute that labels the nodes of networkx graphs; where no node has it, the degree does.
+            cache_dir: folder that keeps fitted tables and vectors under a hash of the graphs and all settings.
+            on_progress: called with (stage, done, total); stages are "corpus" (graphs written) and "epoch".
+        """
         self.iterations = iterations
         self.dimensions = dimensions
         self.epochs = epochs
@@ -80,10 +91,19 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.on_progress = on_progress
 
     def fit(self, graphs: Graphs, y: object = None) -> Graph2Vec:
-        """Train on the graphs; `y` is there for scikit-learn and not looked at.
+        """Train on graphs.
 
-        Raises ValueError for a setting or graphs that cannot be used (no graph, a graph without nodes, no subtree as
-        frequent as `min_count`), ImportError where gensim is missing.
+        Args:
+            graphs: the training graphs.
+            y: ignored; scikit-learn passes it.
+
+        Returns:
+            The fitted model itself.
+
+        Raises:
+            ValueError: a setting out of range, or graphs that cannot be used: none, one without nodes, or no subtree
+                as frequent as `min_count`.
+            ImportError: gensim is missing.
         """
         settings = self._settings()
         documents = self._documents(graphs)
@@ -108,7 +128,18 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return self
 
     def transform(self, graphs: Graphs) -> NDArray[np.float32]:
-        """Vectors of graphs under the table that `fit` learned: float32 (G, dimensions)."""
+        """Vectors of graphs under the table that `fit` learned.
+
+        Args:
+            graphs: any graphs.
+
+        Returns:
+            float32 (G, dimensions).
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            ValueError: as in `fit`.
+        """
         check_is_fitted(self, "table_")
         settings = self._settings()
         documents = self._documents(graphs)
@@ -122,7 +153,7 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     @classmethod
     def from_table(cls, vocabulary: Vocabulary, table: NDArray[np.float32], **settings: Any) -> Graph2Vec:
-        """A fitted model from what another learned, ready to `transform`; it has no vectors of training graphs."""
+        """A fitted model with another's table, ready to `transform`, without vectors of training graphs."""
         model = cls(**settings)
         model.vocabulary_, model.table_ = vocabulary, table
         model.vectors_ = np.empty((0, table.shape[1]), dtype=np.float32)
@@ -130,7 +161,7 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     @property
     def n_table_parameters_(self) -> int:
-        """Numbers learned by `fit`: the output table and the training graphs' own vectors."""
+        """Number of learned numbers: the output table and the training graphs' vectors."""
         check_is_fitted(self, "table_")
         return int(self.table_.size + self.vectors_.size)
 

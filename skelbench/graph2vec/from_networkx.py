@@ -1,4 +1,4 @@
-"""networkx graphs -> documents, for use of the embedding on graphs that are not skeletons."""
+"""networkx graphs -> documents, to embed graphs that are not skeletons."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ from skelbench.ops.wl import wl_subtrees_csr
 def networkx_documents(graphs: Sequence[Any], iterations: int, attribute: str) -> ListedDocuments:
     """The rooted subtrees of each undirected networkx graph.
 
-    A node's initial label is `str()` of its attribute `attribute`, or its degree where no node of any graph has that
-    attribute. Parallel edges cannot be; a loop makes a node its own neighbour, once.
+    A node's initial label is `str()` of its attribute, or its degree where no node of any graph has that attribute. A
+    loop makes a node its own neighbour, once.
 
-    Raises ValueError, naming the graph, for one without nodes, for directed graphs and multigraphs, and for a node that
-    lacks the attribute where others have it.
+    Args:
+        graphs: networkx graphs without parallel edges.
+        iterations: depth of the subtrees.
+        attribute: of the nodes.
+
+    Raises:
+        ValueError: a graph (named) without nodes, directed or with parallel edges, or a node that lacks the attribute
+            where others have it.
     """
     if len(graphs) == 0:
         raise ValueError("no graphs given; pass at least one")

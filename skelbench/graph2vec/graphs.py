@@ -27,15 +27,20 @@ _ALL = slice(None)
 class SkeletonGraphs:
     """`windows` graphs for each of N clips. All graphs have the nodes and edges of one window of `window` frames.
 
-    Node (frame f, body b, joint j) of a graph has the index (f * B + b) * J + j. Labels are kept per frame, not per
-    graph: windows overlap where a clip is short, and a million graphs then fit in memory.
+    Node (frame f, body b, joint j) of a graph has the index (f * B + b) * J + j. Labels are stored per frame, not per
+    graph, because windows overlap where a clip is short. A million graphs then fit in memory.
     """
 
-    frame_labels: Tensor  #: int64 (R, B * J); ABSENT where the frame lacks the body
-    frame_rows: Tensor  #: int64 (N, windows, window), the rows of `frame_labels` each graph is made of
-    edges: Tensor  #: int64 (E, 2), undirected, between the nodes of a window
-    kept: IntArray  #: int64 (N,), index of each clip in the `Clips` it came from
-    dropped: tuple[Dropped, ...]  #: clips left out, with reasons
+    frame_labels: Tensor
+    """int64 (R, B * J); ABSENT where the frame lacks the body."""
+    frame_rows: Tensor
+    """int64 (N, windows, window), the rows of `frame_labels` that make up each graph."""
+    edges: Tensor
+    """int64 (E, 2), undirected, between the nodes of a window."""
+    kept: IntArray
+    """int64 (N,), index of each clip in the `Clips` it came from."""
+    dropped: tuple[Dropped, ...]
+    """Clips left out, with reasons."""
 
     @property
     def windows(self) -> int:
@@ -66,7 +71,13 @@ class SkeletonGraphs:
 def window_topology(skeleton: Skeleton, window: int, bodies: int = 1) -> Tensor:
     """Edges of the graph of a window: bones within each frame, each joint to itself in the next frame.
 
-    int64 (E, 2), E = bodies * (window * bones + (window - 1) * joints); bodies stay unconnected.
+    Args:
+        skeleton: joints and bones.
+        window: frames of the window.
+        bodies: bodies of the window; they stay unconnected.
+
+    Returns:
+        int64 (E, 2), E = bodies * (window * bones + (window - 1) * joints).
     """
     joints = len(skeleton.joint_names)
     node = torch.arange(window * bodies * joints).reshape(window, bodies, joints)
@@ -77,10 +88,19 @@ def window_topology(skeleton: Skeleton, window: int, bodies: int = 1) -> Tensor:
 
 
 def window_rows(first: Tensor, frames: Tensor, windows: int, window: int) -> Tensor:
-    """Rows of the frames of each graph, int64 (N, windows, window), for clips at rows first : first + frames.
+    """Rows of the frames of each graph.
 
-    Windows start at evenly spread frames from the clip's first to the last that leaves room, and repeat where there are
-    fewer such frames than windows. A clip shorter than the window goes on standing still: its last frame is repeated.
+    Windows start at evenly spread frames, from the clip's first to the last one that leaves room. They repeat where a
+    clip has fewer such frames than windows. A clip shorter than the window repeats its last frame.
+
+    Args:
+        first: int64 (N,), first row of each clip.
+        frames: int64 (N,), frames of each clip.
+        windows: graphs of each clip.
+        window: frames of each graph.
+
+    Returns:
+        int64 (N, windows, window).
     """
     room = (frames - window).clamp_min(0)
     start = torch.round(torch.linspace(0, 1, windows, dtype=torch.float64) * room[:, None]).to(torch.int64)
@@ -97,14 +117,20 @@ def skeleton_graphs(
     bin_size: float = 1.0,
     two_person: TwoPerson = "drop",
 ) -> SkeletonGraphs:
-    """Turn each clip into `windows` graphs of `window` consecutive frames each, spread evenly over its own frames.
+    """Turn each clip into graphs of consecutive frames, spread evenly over its own frames.
 
-    label: what the nodes are called, see `skelbench.graph2vec.poses`.
-    bin_size: edge of the cubic bins: mean bone lengths for `position` and `motion` (one is about 0.2 m for an adult
-        seen by Kinect), a share of the unit vector for `bone`.
-    two_person: `"drop"` leaves clips of several people out, `"disjoint"` keeps them as unconnected components.
+    Args:
+        clips: the clips, or their poses.
+        windows: graphs of each clip.
+        window: frames of each graph.
+        label: kind of the nodes' labels, see `skelbench.graph2vec.poses`.
+        bin_size: edge of the cubic bins: mean bone lengths for `position` and `motion` (one is about 0.2 m for an adult
+            seen by Kinect), a share of the unit vector for `bone`.
+        two_person: "drop" leaves out clips of several people, "disjoint" keeps them as unconnected components.
 
-    Raises ValueError for a setting that cannot be, DataError for clips that cannot be used.
+    Raises:
+        ValueError: a setting out of range.
+        DataError: clips that cannot be used.
     """
     if windows < 1 or window < 1:
         raise ValueError(f"windows and window must be at least 1, got {windows} and {window}")
@@ -131,7 +157,7 @@ def skeleton_graphs(
 
 
 def previous_rows(first: Tensor, frames: Tensor) -> Tensor:
-    """For each of the R rows, the row of the frame before it in its clip, int64 (R,); a first frame is its own."""
+    """The row of the frame before each of R rows, int64 (R,); a clip's first frame is its own."""
     rows = torch.arange(int(frames.sum())) - 1
     rows[first] = first
     return rows

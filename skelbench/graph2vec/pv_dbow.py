@@ -1,8 +1,8 @@
-"""PV-DBOW (Le and Mikolov 2014, section 2.3) by gensim, driven through its corpus file and in bounded steps.
+"""PV-DBOW (Le and Mikolov 2014, section 2.3) by gensim, from its corpus file.
 
-The document vectors are trained to predict the document's words among negative samples; word order plays no part. What
-is kept of a trained model is its output table: with it, new documents are given vectors as gensim's `infer_vector` does
-(vectors learn, the table stays), but a whole file at a time.
+The document vectors are trained to predict the document's words among negative samples; word order plays no part. A
+trained model is its output table. It gives vectors to new documents as gensim's `infer_vector` does (vectors learn, the
+table stays), but a whole file at a time.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from skelbench.graph2vec.documents import Documents, Vocabulary, distinct, write_corpus
 
-GENSIM_DOCUMENT_LIMIT = 10_000  #: MAX_DOCUMENT_LEN of gensim's doc2vec_inner: it ignores the words beyond
-Progress = Callable[
-    [str, int, int], Any
-]  #: (stage, done, total); stages are "corpus" (documents) and "epoch"
+GENSIM_DOCUMENT_LIMIT = 10_000
+"""MAX_DOCUMENT_LEN of gensim's doc2vec_inner, which ignores further words."""
+Progress = Callable[[str, int, int], Any]
+"""(stage, done, total); stages are "corpus" (documents) and "epoch"."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,22 @@ class Settings:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives."""
+    """Results of training."""
 
-    vectors: NDArray[np.float32]  #: (N, dimensions), of the documents
-    table: NDArray[np.float32]  #: (words, dimensions), the output vectors
-    unmoved: int  #: documents none of whose words was trained on
+    vectors: NDArray[np.float32]
+    """(N, dimensions), vectors of the documents."""
+    table: NDArray[np.float32]
+    """(words, dimensions), output vectors."""
+    unmoved: int
+    """Documents without a word that was trained on."""
 
 
 def gensim_doc2vec() -> Any:
-    """gensim's Doc2Vec class. Raises ImportError with the way to install it."""
+    """The Doc2Vec class of gensim.
+
+    Raises:
+        ImportError: gensim is missing; the message says how to install it.
+    """
     try:
         from gensim.models.doc2vec import Doc2Vec
     except ImportError as error:
@@ -63,7 +70,7 @@ def train(
 ) -> Trained:
     """Train document vectors and the output table.
 
-    One worker gives the same bits for the same seed; more do not.
+    One worker repeats its bits for a seed; more workers do not.
     """
     model = _model(vocabulary, settings, len(documents))
     vectors, unmoved = _run(model, documents, vocabulary, settings, on_progress)
@@ -79,11 +86,11 @@ def infer(
     settings: Settings,
     on_progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Vectors of documents under an output table that stays as it is, float32 (N, dimensions).
+    """Vectors of documents under a fixed output table, float32 (N, dimensions).
 
-    Vectors start at zero, and equal documents get equal vectors. With gensim's own start, and its random draws, a
-    vector would tell at which place of the file its document stood; where training and test clips are listed in the
-    same order of classes, a classifier learns classes from that.
+    Vectors start at zero, and equal documents get equal vectors. gensim's own start and its random draws would tell at
+    which place of the file a document stood. Where training and test clips are listed in the same order of classes, a
+    classifier learns classes from that place.
     """
     first, which = distinct(documents)
     model = _model(vocabulary, settings, len(first))
@@ -149,8 +156,8 @@ def _model(vocabulary: Vocabulary, settings: Settings, documents: int) -> Any:
         workers=settings.workers,
         seed=settings.seed,
     )
-    # Word frequencies are known, so gensim need not scan the file; but then it makes no room for the documents either,
-    # and would train nothing without a word about it.
+    # Word frequencies are known, so gensim need not scan the file. Without a scan it makes no room for the documents,
+    # and would silently train nothing.
     model.dv.index_to_key = list(range(documents))
     model.build_vocab_from_freq(
         dict(zip(vocabulary.words(), vocabulary.counts.tolist(), strict=True)), corpus_count=documents
@@ -170,11 +177,11 @@ def _run(
 
     if documents.length > GENSIM_DOCUMENT_LIMIT:
         raise ValueError(
-            f"a graph has {documents.length} subtrees; gensim reads at most {GENSIM_DOCUMENT_LIMIT} of a document: use"
+            f"a graph has {documents.length} subtrees; gensim reads at most {GENSIM_DOCUMENT_LIMIT} of a document. Use"
             " smaller graphs or fewer iterations"
         )
 
-    class Epochs(CallbackAny2Vec):
+    class Epochs(CallbackAny2Vec):  # type: ignore[misc]
         done = 0
 
         def on_epoch_end(self, model: Any) -> None:
@@ -187,7 +194,7 @@ def _run(
         report = None if on_progress is None else (lambda n: on_progress("corpus", n, len(documents)))
         lines = write_corpus(documents, vocabulary, path, multiple_of=settings.workers, on_documents=report)
         before = model.dv.vectors.copy()
-        # A worker stops after *more* than its share of the words; one word less than there are makes that its share.
+        # A worker stops after *more* than its share of the words. With one word less in all, that is its share.
         words = lines * documents.length - (1 if settings.workers > 1 else 0)
         model.train(
             corpus_file=str(path),

@@ -1,6 +1,8 @@
 """ConMLP: the MLP encoder, its projection head, and the decoder that mirrors it.
 
-Source of the sizes: Dai et al., ConMLP (released code, class `Mlp`); constants in the report, section 3.
+Source of the sizes: Dai et al., ConMLP (released code, class `Mlp`). Source of the constants: the NITAP report
+(Amulya, Sumukh, Jagadeesh: "Advancing Skeleton-based Action Recognition: Exploring New Loss Functions and
+Architectures", project report, NIT Andhra Pradesh, 2024), section 3.
 """
 
 from __future__ import annotations
@@ -11,22 +13,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skelbench.ops import ragged
-from skelbench.ops.clips import RaggedClips
+from skelbench.models.ragged_input import RaggedInput
+from skelbench.ops import RaggedClips, ragged_decode
 
-HIDDEN = 256  #: width of both layers; the second one's output is the representation
-PROJECTION = 128  #: width of the projection head
+HIDDEN = 256
+"""Width of both layers. The second one's output is the representation."""
+PROJECTION = 128
+"""Width of the projection head."""
 DROPOUT = 0.6
+"""Dropout of the encoder and the decoder."""
 
 
 @dataclass(frozen=True)
 class InputShape:
-    """What a clip looks like to a model once padded."""
+    """Sizes of a padded clip, and the number of classes."""
 
-    length: int  #: frames
+    length: int
+    """Frames of the padded row."""
     max_bodies: int
+    """Bodies of the padded row."""
     joints: int
+    """Joints of a body."""
     classes: int
+    """Classes of the dataset."""
 
     @property
     def features(self) -> int:
@@ -34,28 +43,15 @@ class InputShape:
         return self.length * self.max_bodies * self.joints * 3
 
 
-class RaggedInput(nn.Linear):
-    """A linear layer over padded rows that never multiplies the padding."""
-
-    #: Where an optimiser sets a list, backward adds (clips, gradient of the output) to it, the factors of the weight's
-    #: gradient, and forms no gradient of the weight (`skelbench.training.descent`).
-    factors: list[tuple[RaggedClips, Tensor]] | None = None
-
-    def forward(self, clips: RaggedClips) -> Tensor:  # type: ignore[override]
-        """(B clips) -> (B, out_features)."""
-        kept = self.factors
-        learns = torch.is_grad_enabled() and self.weight.requires_grad and self.bias.requires_grad
-        if kept is None or not learns or not ragged.can_descend(clips):
-            return ragged.ragged_linear(clips, self.weight, self.bias)
-        output = ragged.ragged_linear(clips, self.weight.detach(), self.bias)
-        output.register_hook(lambda grad: kept.append((clips, grad)))
-        return output
-
-
 class ConMLP(nn.Module):
     """Linear 256, GELU, LayerNorm, Dropout 0.6, Linear 256: a clip's representation."""
 
     def __init__(self, shape: InputShape) -> None:
+        """Initialise weights as the released code does.
+
+        Args:
+            shape: of the clips; the first layer has `shape.features` inputs.
+        """
         super().__init__()
         self.width = HIDDEN
         self.first = RaggedInput(shape.features, HIDDEN)
@@ -68,28 +64,36 @@ class ConMLP(nn.Module):
     def forward(self, clips: RaggedClips) -> Tensor:
         """Representations (B, 256)."""
         hidden = self.dropout(self.norm(F.gelu(self.first(clips))))
-        return self.second(hidden)
+        representation: Tensor = self.second(hidden)
+        return representation
 
 
 class ProjectionHead(nn.Module):
-    """Linear to 128 and unit length: what the contrastive losses compare. Used in training only."""
+    """Linear to 128 and unit length: the embeddings of the contrastive losses. Used in training only."""
 
     def __init__(self, width: int) -> None:
+        """Make a head for representations of `width` numbers."""
         super().__init__()
         self.linear = nn.Linear(width, PROJECTION)
 
     def forward(self, representation: Tensor) -> Tensor:
-        """(B, width) -> unit rows (B, 128)."""
+        """Map representations (B, width) to unit rows (B, 128)."""
         return F.normalize(self.linear(representation), dim=1)
 
 
 class Decoder(nn.Module):
     """The encoder mirrored: Linear 256, GELU, LayerNorm, Dropout 0.6, Linear to the padded row.
 
-    It is read only at the frames and bodies present: there is nothing to reconstruct in padding.
+    Only the frames and bodies present are computed: padding holds nothing to reconstruct.
     """
 
     def __init__(self, shape: InputShape, width: int) -> None:
+        """Initialise weights as the encoder's.
+
+        Args:
+            shape: of the clips; the last layer has `shape.features` outputs.
+            width: of a representation.
+        """
         super().__init__()
         self.second = nn.Linear(width, HIDDEN)
         self.norm = nn.LayerNorm(HIDDEN, eps=1e-6)
@@ -103,7 +107,7 @@ class Decoder(nn.Module):
         hidden = self.dropout(self.norm(F.gelu(self.second(representation))))
         # Under autocast the layers before this one gave bfloat16; the op computes in its weight's dtype.
         weight, bias = self.last.weight, self.last.bias
-        return ragged.ragged_decode(hidden.to(weight.dtype), weight, bias, target)
+        return ragged_decode(hidden.to(weight.dtype), weight, bias, target)
 
 
 def _initialise(layer: nn.Linear) -> None:

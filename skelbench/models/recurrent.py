@@ -10,12 +10,10 @@ Cell = Literal["lstm", "gru"]
 
 
 class SequenceClassifier(nn.Module):
-    """Stacked LSTM or GRU over a sequence; the last layer's last state goes to a linear layer of class scores.
+    """Stacked LSTM or GRU over a sequence; a linear layer maps the last layer's last state to class scores.
 
-    With the defaults (the report's) LSTM and GRU differ by 1,379,328 parameters: a fourth of the LSTM's gates.
-
-    cell: "lstm" or "gru".
-    input: length of each vector; hidden: units per layer; dropout: between layers and before the linear layer.
+    The defaults are those of the NITAP report (see `models.conmlp`). With them LSTM and GRU differ by 1,379,328
+    parameters, a fourth of the LSTM's gates.
     """
 
     def __init__(
@@ -27,6 +25,19 @@ class SequenceClassifier(nn.Module):
         layers: int = 3,
         dropout: float = 0.2,
     ) -> None:
+        """Make a classifier.
+
+        Args:
+            classes: number of classes.
+            cell: "lstm" or "gru".
+            input: length of each vector of the sequence.
+            hidden: units per layer.
+            layers: number of recurrent layers.
+            dropout: between layers and before the linear layer.
+
+        Raises:
+            ValueError: another cell.
+        """
         super().__init__()
         if cell not in get_args(Cell):
             raise ValueError(f"cell: expected one of {', '.join(get_args(Cell))}, got {cell!r}")
@@ -37,7 +48,7 @@ class SequenceClassifier(nn.Module):
         self.linear = nn.Linear(hidden, classes)
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """Sequences (B, T, input) -> logits (B, classes)."""
+        """Logits (B, classes) of sequences (B, T, input)."""
         states, _ = self.recurrent(sequence)
         logits: Tensor = self.linear(self.dropout(states[:, -1]))
         return logits

@@ -1,9 +1,9 @@
 """End-to-end graph model: learned embeddings of rooted subtrees, summed per graph, then a GRU over a clip's graphs.
 
 graph2vec learns its vectors without the classes and then freezes them. Here the table of subtree embeddings is trained
-with the classifier. Deep subtrees of finely quantised poses are rare words that a table learns by heart; what language
-models do about rare words is built in: a floor on counts, dropout of tokens, weights per depth, several labellings
-(bin sizes, motion) side by side.
+with the classifier. Deep subtrees of finely quantised poses are rare words, and a table memorises them. The remedies
+are those of language models: a floor on counts, dropout of tokens, weights per depth, and several labellings (bin
+sizes, motion) side by side.
 """
 
 from __future__ import annotations
@@ -15,21 +15,12 @@ from torch import Tensor, nn
 
 from skelbench.ops.wl import neighbour_lists, wl_subtrees_csr
 
-_CHANNEL_SALT = 0x5851F42D4C957F2D  #: odd 64-bit word; sets the labels of one labelling apart from another's
+# Odd 64-bit word that sets the labels of one labelling apart from another's.
+_CHANNEL_SALT = 0x5851F42D4C957F2D
 
 
 class WLBagGRU(nn.Module):
-    """Tokens of K labellings and all depths -> hashed table -> sum per graph -> GRU -> class scores.
-
-    edges: int64 (E, 2), undirected, the topology that all graphs share.
-    nodes: nodes V of a graph.
-    labellings: K.
-    iterations: depth of the subtrees.
-    table: rows of the embedding table, a power of two; tokens share rows by their low bits.
-    dim: length of an embedding; hidden: units of the GRU, in each direction.
-    token_dropout: share of tokens left out of each sum in training; the rest are scaled up.
-    dropout: before the GRU and before the linear layer.
-    """
+    """Tokens of K labellings and all depths -> hashed table -> sum per graph -> GRU -> class scores."""
 
     indptr: Tensor
     indices: Tensor
@@ -50,6 +41,24 @@ class WLBagGRU(nn.Module):
         token_dropout: float = 0.3,
         dropout: float = 0.5,
     ) -> None:
+        """Make a classifier.
+
+        Args:
+            edges: int64 (E, 2), undirected, the topology that all graphs share.
+            nodes: nodes V of a graph.
+            classes: number of classes.
+            labellings: K.
+            iterations: depth of the subtrees.
+            table: rows of the embedding table, a power of two. Tokens with equal low bits share a row.
+            dim: length of an embedding.
+            hidden: units of the GRU, in each direction.
+            layers: layers of the GRU.
+            token_dropout: share of tokens that each sum leaves out in training; the others are scaled up.
+            dropout: before the GRU and before the linear layer.
+
+        Raises:
+            ValueError: a table or token_dropout outside its range; edges as in `ops.neighbour_lists`.
+        """
         super().__init__()
         if table < 2 or table & (table - 1):
             raise ValueError(f"table: expected a power of two, got {table}")
@@ -63,7 +72,8 @@ class WLBagGRU(nn.Module):
         self.token_dropout = token_dropout
         self.embedding = nn.Parameter(torch.randn(table, dim) * 0.1)
         self.depth_weight = nn.Parameter(torch.ones(labellings, iterations + 1))
-        self.scale = nodes**-0.5  # the sum of V independent embeddings then has the variance of one
+        # The sum of V independent embeddings then has the variance of one.
+        self.scale = nodes**-0.5
         self.norm = nn.LayerNorm(dim)
         self.recurrent = nn.GRU(dim, hidden, layers, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(dropout)
@@ -81,7 +91,12 @@ class WLBagGRU(nn.Module):
     def keep_known(self, batches: Iterable[Tensor], floor: int) -> int:
         """Drop, from now on, tokens whose table row occurs in fewer than `floor` clips of the training batches.
 
-        batches: labels (B, W, K, V). Returns the number of rows kept.
+        Args:
+            batches: labels, each (B, W, K, V).
+            floor: least number of clips.
+
+        Returns:
+            The number of rows kept.
         """
         count = torch.zeros(len(self.embedding), dtype=torch.int64, device=self.known.device)
         for labels in batches:
@@ -91,7 +106,7 @@ class WLBagGRU(nn.Module):
         return int(self.known.sum())
 
     def forward(self, labels: Tensor) -> Tensor:
-        """Node labels int64 (B, W, K, V) of W graphs a clip under K labellings -> logits (B, classes)."""
+        """Logits (B, classes) of node labels int64 (B, W, K, V): W graphs a clip under K labellings."""
         batch, windows = labels.shape[:2]
         rows = self.rows(labels)
         weight = self.known[rows] * self.scale

@@ -1,12 +1,45 @@
-"""The ops: one module each, with its documented face, its fake (meta) kernel and its autograd formula.
+"""The ops: contrastive losses, views of clips, padding-free layers, rooted subtrees.
 
-`built` tells whether the compiled kernels are there; without them every op computes with
-`skelbench.ops.reference`. `isa_levels()` and `use_isa(level)` list and choose the instruction set of the CPU
-kernels (at start: the environment variable SKELBENCH_ISA).
+Each stands in a module of its own with its documented face, its fake (meta) kernel and its derivative. `built` tells
+whether the compiled kernels are there; without them every op computes with `skelbench.ops.reference`, the same ops in
+plain torch. `isa_levels()` and `use_isa(level)` list and choose the instruction set of the CPU kernels; at start the
+environment variable SKELBENCH_ISA chooses it.
 """
 
+from skelbench.ops import reference
 from skelbench.ops._library import built, isa_levels, use_isa
-from skelbench.ops.contrastive import contrastive_loss
-from skelbench.ops.wl import wl_subtrees, wl_subtrees_csr
+from skelbench.ops.augment import augment, draw
+from skelbench.ops.clips import RaggedClips
+from skelbench.ops.contrastive import contrastive_loss, count_positives
+from skelbench.ops.ragged import (
+    packed_rows,
+    pad,
+    ragged_decode,
+    ragged_linear,
+    ragged_linear_sgd_,
+    ragged_linear_weight_gradient,
+    supports_sgd,
+)
+from skelbench.ops.wl import neighbour_lists, wl_subtrees, wl_subtrees_csr
 
-__all__ = ["built", "contrastive_loss", "isa_levels", "use_isa", "wl_subtrees", "wl_subtrees_csr"]
+__all__ = [
+    "RaggedClips",
+    "augment",
+    "built",
+    "contrastive_loss",
+    "count_positives",
+    "draw",
+    "isa_levels",
+    "neighbour_lists",
+    "packed_rows",
+    "pad",
+    "ragged_decode",
+    "ragged_linear",
+    "ragged_linear_sgd_",
+    "ragged_linear_weight_gradient",
+    "reference",
+    "supports_sgd",
+    "use_isa",
+    "wl_subtrees",
+    "wl_subtrees_csr",
+]

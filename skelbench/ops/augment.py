@@ -1,19 +1,23 @@
 """The two views of contrastive pre-training: sheared, and reversed in time.
 
-Shear x' = x S with S = [[1, xy, xz], [yx, 1, yz], [zx, zy, 1]], off-diagonals U(-1, 1), and reversal of time
-with probability 1/2, are the augmentations of ConMLP (its released code, util.py), which draws both once per
-batch; here each clip has its own by default. Draws are made by `draw`, apart from the op, so that a seed
-fixes them.
+Shear is x' = x S with S = [[1, xy, xz], [yx, 1, yz], [zx, zy, 1]], off-diagonals U(-1, 1). Time is reversed with
+probability 1/2. Both are the augmentations of ConMLP (Dai et al., released code, util.py), which draws them once
+per batch; here each clip has its own draw by default. `draw` makes the random numbers and `augment` uses them, so
+that a seed fixes the views.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from skelbench.ops import _library, reference
-from skelbench.ops.clips import RaggedClips, check
-from skelbench.ops.ragged import DEVICES
+from skelbench.ops.checks import FLOATS, check_dense, check_integer, check_tensor
+from skelbench.ops.clips import RaggedClips, check, check_starts, check_type
+
+_MOST_CLIPS = 2**31 - 1
 
 
 def draw(batch: int, generator: torch.Generator, per_clip: bool = True) -> tuple[Tensor, Tensor]:
@@ -27,9 +31,14 @@ def draw(batch: int, generator: torch.Generator, per_clip: bool = True) -> tuple
     Returns:
         shear float32 (B, 3, 3), diagonal 1, off-diagonals U(-1, 1); reverse bool (B,), each True with
         probability 1/2.
+
+    Raises:
+        TypeError: an argument of another type.
+        ValueError: a batch without clips.
     """
-    if batch < 1:
-        raise ValueError(f"draw: batch is {batch}, expected at least 1")
+    check_integer("batch", batch, 1, _MOST_CLIPS)
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator, not {type(generator).__name__}")
     draws, device = (batch if per_clip else 1), generator.device
     shear = torch.rand((draws, 3, 3), generator=generator, device=device).mul_(2).sub_(1)
     shear.diagonal(dim1=1, dim2=2).fill_(1)
@@ -37,87 +46,58 @@ def draw(batch: int, generator: torch.Generator, per_clip: bool = True) -> tuple
     return shear.expand(batch, 3, 3), reverse.expand(batch)
 
 
-def augment(
-    joints: Tensor,
-    offsets: Tensor,
-    frames: Tensor,
-    bodies: Tensor,
-    index: Tensor,
-    shear: Tensor,
-    reverse: Tensor,
-    length: int,
-    max_bodies: int,
-) -> RaggedClips:
-    """Both views of B clips of a packed dataset, in one pass over memory.
+def augment(clips: RaggedClips, index: Tensor, shear: Tensor, reverse: Tensor) -> RaggedClips:
+    """Both views of some clips, in one pass over memory.
+
+    float32 joints run in the extension. Other dtypes and devices, and joints or shears that need a gradient, run in
+    plain torch.
 
     Args:
-        joints: float32 (R, J, 3), the packed dataset (it may be memory-mapped).
-        offsets: int64 (N,) or (N + 1,), first row of each clip.
-        frames: int64 (N,), frames of each clip.
-        bodies: int64 (N,), bodies of each clip.
-        index: int64 (B,), the clips wanted; a clip may occur more than once.
-        shear: (B, 3, 3), view 1 of clip b is x @ shear[b].
+        clips: the dataset, or any clips; the joints have three coordinates and may be memory-mapped.
+        index: int64 (B,), the clips wanted. A clip may occur more than once.
+        shear: floating (B, 3, 3); view 1 of clip b is x @ shear[b].
         reverse: bool (B,), whether view 2 of clip b runs backwards.
-        length: frames of the padded row.
-        max_bodies: bodies of the padded row.
 
     Returns:
-        2B clips on packed rows of their own: the B shear views, which start at frame 0, then the B reverse
-        views. A reversed clip starts at `length - frames`, as if the padded row had been reversed; others at
-        0.
+        2B clips on packed rows of their own: the B shear views, then the B reverse views. A clip that runs
+        backwards starts where the reversed padded row has it, at length - start - frames. Every other view
+        starts where its clip starts.
 
     Raises:
-        ValueError: shapes or dtypes that do not fit.
-        ValueError or RuntimeError: an index that names no clip, or a clip outside the dataset or the padded
-            row (named).
+        TypeError: an argument of another type.
+        ValueError: shapes, dtypes or devices that do not fit.
+        ValueError or RuntimeError: an index that names no clip, or a clip (named) outside its packed or padded row.
     """
-    batch, clips = index.shape[0], frames.shape[0]
-    for name, value, dtype, shape in (
-        ("frames", frames, torch.int64, (clips,)),
-        ("bodies", bodies, torch.int64, (clips,)),
-        ("index", index, torch.int64, (batch,)),
-        ("reverse", reverse, torch.bool, (batch,)),
-        ("shear", shear, shear.dtype, (batch, 3, 3)),
-        ("offsets", offsets, torch.int64, (clips + (offsets.shape[0] == clips + 1),)),
-    ):
-        if value.dtype != dtype or value.shape != shape:
+    check_type(clips)
+    check_tensor("clips.joints", clips.joints, ("rows", "joints", 3), *FLOATS)
+    check_tensor("index", index, ("B",), torch.int64, like=clips.joints)
+    batch = index.shape[0]
+    check_tensor("shear", shear, (batch, 3, 3), *FLOATS, like=clips.joints)
+    check_tensor("reverse", reverse, (batch,), torch.bool, like=clips.joints)
+    if not _library.computes(clips.joints, differentiated=(clips.joints, shear)):
+        check_dense("clips", index)
+        if batch and (int(index.min()) < 0 or int(index.max()) >= len(clips)):
             raise ValueError(
-                f"augment: {name} is {value.dtype} {tuple(value.shape)}, expected {dtype} {shape}"
+                f"index runs from {int(index.min())} to {int(index.max())}, but there are {len(clips)} clips"
             )
-    if joints.dim() != 3 or joints.shape[2] != 3:
-        raise ValueError(f"augment: joints is {tuple(joints.shape)}, expected (rows, joints, 3)")
-    if not _library.built:
-        _library.warn_fallback()
-    elif joints.dtype == torch.float32 and joints.device.type in DEVICES:
-        x, first, t, m, start = torch.ops.skelbench.augment(
-            joints, offsets, frames, bodies, index, shear.float(), reverse, length, max_bodies
-        )
-        return RaggedClips(x, first, t, m, start, length, max_bodies)
-    if batch and (int(index.min()) < 0 or int(index.max()) >= clips):
-        raise ValueError(
-            f"augment: index runs from {int(index.min())} to {int(index.max())}, but there are {clips} clips"
-        )
-    start = torch.zeros_like(index)
-    check(RaggedClips(joints, offsets[index], frames[index], bodies[index], start, length, max_bodies))
-    x, first, t, m, start = reference.augment(joints, offsets, frames, bodies, index, shear, reverse, length)
-    return RaggedClips(x, first, t, m, start, length, max_bodies)
+        check(clips.select(index))
+        return reference.augment(clips, index, shear, reverse)
+    joints, offsets, frames, bodies, _ = torch.ops.skelbench.augment(
+        clips.joints, clips.offsets, clips.frames, clips.bodies, index, shear.float(), reverse,
+        clips.length, clips.max_bodies,
+    )  # fmt: skip
+    start = reference.view_starts(clips, index, reverse)
+    views = RaggedClips(joints, offsets, frames, bodies, start, clips.length, clips.max_bodies)
+    # On a GPU the next op names a wrong start: nothing may wait for the device here.
+    if views.joints.device.type == "cpu" and not torch.compiler.is_compiling():
+        check_starts(views)
+    return views
 
 
-def _fake(
-    joints: Tensor,
-    offsets: Tensor,
-    frames: Tensor,
-    bodies: Tensor,
-    index: Tensor,
-    shear: Tensor,
-    reverse: Tensor,
-    length: int,
-    max_bodies: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _fake(joints: Tensor, offsets: Tensor, frames: Tensor, bodies: Tensor, index: Tensor, *_: Any) -> Any:
     rows = torch.library.get_ctx().new_dynamic_size()
-    batch = 2 * index.shape[0]
     views = joints.new_empty(rows, joints.shape[1], joints.shape[2])
-    return views, *(index.new_empty(batch) for _ in range(4))  # type: ignore[return-value]
+    return views, *(index.new_empty(2 * index.shape[0]) for _ in range(4))
 
 
 if _library.built:

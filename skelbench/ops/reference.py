@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,7 +19,7 @@ def contrastive_rows(
     contrasts: Tensor | None = None,
     contrast_labels: Tensor | None = None,
     *,
-    temperature: float = 0.07,
+    temperature: float | Tensor = 0.07,
     k1: float = 0.0,
     k2: float = 1.0,
     self_offset: int | None = 0,
@@ -30,7 +32,9 @@ def contrastive_rows(
     others = embeddings if contrasts is None else contrasts
     other_labels = labels if contrast_labels is None else contrast_labels
     n, m = embeddings.shape[0], others.shape[0]
-    similarity = embeddings @ others.T
+    # As the op: autocast would round the product.
+    with torch.autocast(embeddings.device.type, enabled=False):
+        similarity = embeddings @ others.T
     valid = torch.ones(n, m, dtype=torch.bool, device=embeddings.device)
     if contrasts is None:
         valid.fill_diagonal_(False)
@@ -57,28 +61,10 @@ def contrastive_rows(
 
 
 def contrastive_loss(
-    embeddings: Tensor,
-    labels: Tensor,
-    *,
-    temperature: float = 0.07,
-    k1: float = 0.0,
-    k2: float = 1.0,
-    contrasts: Tensor | None = None,
-    contrast_labels: Tensor | None = None,
-    self_offset: int | None = 0,
-    reduction: str = "mean",
+    embeddings: Tensor, labels: Tensor, *, reduction: str = "mean", **options: Any
 ) -> Tensor:
-    """`skelbench.ops.contrastive_loss` in plain torch, in the input's dtype."""
-    rows, count = contrastive_rows(
-        embeddings,
-        labels,
-        contrasts,
-        contrast_labels,
-        temperature=temperature,
-        k1=k1,
-        k2=k2,
-        self_offset=self_offset,
-    )
+    """`skelbench.ops.contrastive_loss` in plain torch, in the input's dtype; `options` as `contrastive_rows`."""
+    rows, count = contrastive_rows(embeddings, labels, **options)
     return reduce(rows, count > 0, reduction)
 
 
@@ -161,33 +147,29 @@ def ragged_decode(hidden: Tensor, weight: Tensor, bias: Tensor, clips: RaggedCli
 # ---- augment: the shear view and the reverse view ----
 
 
-def augment(
-    joints: Tensor,
-    offsets: Tensor,
-    frames: Tensor,
-    bodies: Tensor,
-    index: Tensor,
-    shear: Tensor,
-    reverse: Tensor,
-    length: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """(joints, offsets, frames, bodies, start) of 2B clips: shear views, then reverse views."""
-    frames, bodies = frames[index], bodies[index]
-    clip, within, row = packed_rows(offsets[index], frames, bodies)
-    sheared = torch.einsum("rji,rik->rjk", joints[row], shear.to(joints.dtype)[clip])
+def augment(clips: RaggedClips, index: Tensor, shear: Tensor, reverse: Tensor) -> RaggedClips:
+    """`skelbench.ops.augment`: the shear views of the clips at `index`, then their reverse views."""
+    chosen = clips.select(index)
+    frames, bodies = chosen.frames, chosen.bodies
+    clip, within, row = packed_rows(chosen.offsets, frames, bodies)
+    sheared = torch.einsum("rji,rik->rjk", clips.joints[row], shear.to(clips.joints.dtype)[clip])
     m = bodies[clip]
     mirrored = (frames[clip] - 1 - within // m) * m + within % m
     reversed_row = row + torch.where(reverse[clip], mirrored - within, 0)
-    start = torch.where(reverse, length - frames, 0)
+    joints = torch.cat([sheared, clips.joints[reversed_row]])
     frames, bodies = frames.repeat(2), bodies.repeat(2)
     counts = frames * bodies
-    return (
-        torch.cat([sheared, joints[reversed_row]]),
-        counts.cumsum(0) - counts,
-        frames,
-        bodies,
-        torch.cat([torch.zeros_like(start), start]),
+    start = view_starts(clips, index, reverse)
+    return RaggedClips(
+        joints, counts.cumsum(0) - counts, frames, bodies, start, clips.length, clips.max_bodies
     )
+
+
+def view_starts(clips: RaggedClips, index: Tensor, reverse: Tensor) -> Tensor:
+    """First padded frame of each view, int64 (2B,): reversing the padded row mirrors the clip's place in it."""
+    start = clips.start[index]
+    mirrored = clips.length - clips.frames[index] - start
+    return torch.cat([start, torch.where(reverse, mirrored, start)])
 
 
 # ---- wl: rooted subtrees ----

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skelbench.models.conmlp import RaggedInput
+from skelbench.models.ragged_input import RaggedInput
 from skelbench.ops.clips import RaggedClips
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.probe import fit_softmax, probe_stage
@@ -70,9 +70,10 @@ def raw_linear_probe(task: Task, variant: Variant) -> Fitted:
 
 
 def _mean_squared_norm(data: PackedDataset, clips: Tensor) -> float:
-    ends = data.offsets[clips] + data.frames[clips] * data.bodies[clips]
+    chosen = data.clips.select(clips)
+    ends = chosen.offsets + chosen.frames * chosen.bodies
     total = sum(
-        float(data.joints[begin:end].double().square().sum())
-        for begin, end in zip(data.offsets[clips].tolist(), ends.tolist(), strict=True)
+        float(chosen.joints[begin:end].double().square().sum())
+        for begin, end in zip(chosen.offsets.tolist(), ends.tolist(), strict=True)
     )
     return total / len(clips)

@@ -1,4 +1,4 @@
-"""A dataset on a device: packed clips with their labels, of which a batch is an index."""
+"""A dataset on a device: packed clips with their labels; a batch is an index into it."""
 
 from __future__ import annotations
 
@@ -11,58 +11,64 @@ from torch import Tensor
 
 from skelbench.data.clips import Clips, release
 from skelbench.models.conmlp import InputShape
-from skelbench.ops.augment import augment
-from skelbench.ops.clips import RaggedClips
+from skelbench.ops import RaggedClips, augment
 
-_RESIDENT = 1 << 28  # bytes of a memory-mapped dataset that may stay resident
-_RELEASED_AFTER = (
-    2048  # clips read of a larger one; of NTU RGB+D, 170 MB of pages, which are mapped in groups
-)
+# Bytes of a memory-mapped dataset that may stay resident.
+_RESIDENT = 1 << 28
+# Clips of a larger one that are read before its pages are released: 170 MB of NTU RGB+D, mapped in groups of pages.
+_RELEASED_AFTER = 2048
 
 
 class PackedDataset:
-    """The whole dataset as tensors on one device, loaded once; a batch points into it and copies nothing."""
+    """A dataset on one device, loaded once: its clips and their labels. A batch points into it and copies nothing.
 
-    def __init__(self, clips: Clips, device: torch.device) -> None:
+    Attributes:
+        clips: all clips; each starts at frame 0 of the padded row.
+        label: int64 (N,), class of each clip.
+        shape: the padded row and the number of classes.
+    """
+
+    def __init__(self, clips: Clips, device: torch.device, shape: InputShape | None = None) -> None:
+        """Move the clips to the device; a memory map stays one on the CPU.
+
+        Args:
+            clips: the dataset.
+            device: where batches are computed.
+            shape: of the model that reads the clips, which may be larger than theirs. Default: theirs.
+        """
+        joints, classes = clips.joints.shape[1], clips.classes
+        self.shape = shape or InputShape(clips.length, clips.max_bodies, joints, classes)
         self._packed = _writeable(clips.joints)
-        self.joints = torch.from_numpy(self._packed).to(device)
-        self._read = 0  # clips since pages were released
-        self.offsets = torch.from_numpy(clips.offsets[:-1].copy()).to(device)
-        self.frames = torch.from_numpy(clips.frames.copy()).to(device)
-        self.bodies = torch.from_numpy(clips.bodies.astype(np.int64)).to(device)
-        self.label = torch.from_numpy(clips.label.astype(np.int64)).to(device)
-        self.shape = InputShape(clips.length, clips.max_bodies, clips.joints.shape[1], clips.classes)
-
-    def batch(self, indices: Tensor) -> RaggedClips:
-        """The clips at `indices` (B,), unaugmented, starting at frame 0 of the padded row."""
-        self._release(len(indices))
-        return RaggedClips(
-            joints=self.joints,
-            offsets=self.offsets[indices],
-            frames=self.frames[indices],
-            bodies=self.bodies[indices],
-            start=torch.zeros_like(indices),
+        # Clips read since pages were last released.
+        self._read = 0
+        offsets, frames, bodies = (
+            torch.from_numpy(numbers.astype(np.int64))
+            for numbers in (clips.offsets[:-1], clips.frames, clips.bodies)
+        )
+        self.clips = RaggedClips(
+            joints=torch.from_numpy(self._packed),
+            offsets=offsets,
+            frames=frames,
+            bodies=bodies,
+            start=torch.zeros_like(frames),
             length=self.shape.length,
             max_bodies=self.shape.max_bodies,
-        )
+        ).to(device)
+        self.label = torch.from_numpy(clips.label.astype(np.int64)).to(device)
+
+    def batch(self, indices: Tensor) -> RaggedClips:
+        """The clips at `indices`, int64 (B,), unaugmented."""
+        self._release(len(indices))
+        return self.clips.select(indices)
 
     def views(self, indices: Tensor, shear: Tensor, reverse: Tensor) -> RaggedClips:
-        """Both augmented views of the clips at `indices` (B,); see `augment` for `shear` and `reverse`."""
+        """Both augmented views of the clips at `indices`, int64 (B,); `shear` and `reverse` as in `augment`."""
         self._release(len(indices))
-        return augment(
-            self.joints,
-            self.offsets,
-            self.frames,
-            self.bodies,
-            indices,
-            shear.to(self.joints.device),
-            reverse.to(self.joints.device),
-            self.shape.length,
-            self.shape.max_bodies,
-        )
+        device = self.clips.joints.device
+        return augment(self.clips, indices, shear.to(device), reverse.to(device))
 
     def _release(self, clips: int) -> None:
-        """Before `clips` are read: of a large memory-mapped dataset, some hundred megabytes stay resident."""
+        """Release pages before `clips` are read, so that some hundred megabytes of a large map stay resident."""
         self._read += clips
         if self._read > _RELEASED_AFTER and self._packed.nbytes > _RESIDENT:
             release(self._packed)
@@ -70,7 +76,7 @@ class PackedDataset:
 
 
 def _writeable(joints: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`joints` as torch wants it. A read-only memory map is mapped anew, private and writable: no page is copied."""
+    """Writable `joints`, as torch wants them. A read-only map is mapped anew, private; no page is copied."""
     if joints.flags.writeable:
         return joints
     if isinstance(joints, np.memmap) and joints.filename is not None and isinstance(joints.base, mmap):

@@ -18,12 +18,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from skelbench.models.conmlp import Decoder, InputShape, ProjectionHead
+from skelbench.models.ragged_input import FactoredSGD
 from skelbench.ops.augment import draw
 from skelbench.ops.clips import RaggedClips
 from skelbench.ops.ragged import packed_rows
 from skelbench.runs.results import Stage
 from skelbench.training.checkpoint import LoopState
-from skelbench.training.descent import FactoredSGD
 from skelbench.training.log import EpochLog, require_finite
 from skelbench.training.probe import linear_probe, probe_stage, ridge_accuracy
 from skelbench.training.sampling import Sampler

@@ -105,9 +105,7 @@ def _restore_encoder(
         model.load_state_dict(weights)
 
     def inputs(clips: Clips, device: torch.device) -> Batch:
-        dataset = PackedDataset(clips, device)
-        dataset.shape = shape
-        return dataset.batch
+        return PackedDataset(clips, device, shape).batch
 
     return model, inputs
 

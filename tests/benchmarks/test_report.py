@@ -34,9 +34,17 @@ def test_json_round_trip(tmp_path):
 
 
 def test_other_json_is_refused_with_its_name(tmp_path):
-    (tmp_path / "other.json").write_text(json.dumps({"schema": 0}))
-    with pytest.raises(ValueError, match=r"other\.json.*not a result"):
-        load(tmp_path / "other.json")
+    save(RUN, tmp_path / "run.json")
+    good = json.loads((tmp_path / "run.json").read_text())
+    others = {"schema": 1}, good | {"schema": 2}, good | {"colour": "red"}, good | {"date": 3}, []
+    for content in (*map(json.dumps, others), "", "{"):
+        (tmp_path / "other.json").write_text(content)
+        with pytest.raises(ValueError, match=r"other\.json.*not a result"):
+            load(tmp_path / "other.json")
+
+
+def test_kept_results_can_be_read():
+    assert report.kept("cpu")
 
 
 def test_table_has_a_row_per_case_with_every_peer_and_reason():

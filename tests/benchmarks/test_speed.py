@@ -13,7 +13,7 @@ import pytest
 from benchmarks import bounds, cases
 from benchmarks.cases import Instance, Problem, Unavailable
 
-#: Bounds the run: a contender is called for about this long, at least three times.
+# Bounds the run: a contender is called for about this long, at least three times.
 SECONDS, ROUNDS = 1.0, 3
 
 

@@ -10,23 +10,7 @@ import torch
 from skelbench import ops
 from skelbench.ops.augment import augment, draw
 from skelbench.ops.clips import RaggedClips
-from tests.ops.test_ragged import PLACES, make_clips, needs_extension, to_device
-
-
-def both_views(
-    data: RaggedClips, index: torch.Tensor, shear: torch.Tensor, reverse: torch.Tensor
-) -> RaggedClips:
-    return augment(
-        data.joints,
-        data.offsets,
-        data.frames,
-        data.bodies,
-        index,
-        shear,
-        reverse,
-        data.length,
-        data.max_bodies,
-    )
+from tests.ops.test_ragged import PLACES, make_clips, needs_extension
 
 
 def assert_follows_the_definition(
@@ -51,8 +35,9 @@ def assert_follows_the_definition(
         bound = 2 * eps * (clip.double().abs() @ shear[b].double().abs())
         assert ((rows(b).double() - clip.double() @ shear[b].double()).abs() <= bound).all()
         assert torch.equal(rows(batch + b), clip.flip(0) if reverse[b] else clip)
-        assert views.start[b] == 0
-        assert views.start[batch + b] == (data.length - frames if reverse[b] else 0)
+        start = int(data.start[i])
+        assert views.start[b] == start
+        assert views.start[batch + b] == (data.length - start - frames if reverse[b] else start)
     assert int(views.frames.mul(views.bodies).sum()) == len(views.joints)
 
 
@@ -61,7 +46,7 @@ def test_reference_follows_the_definition() -> None:
     index = torch.tensor([3, 0, 6, 3, 2])
     shear, _ = draw(5, torch.Generator().manual_seed(1))
     reverse = torch.tensor([True, False, True, False, True])
-    assert_follows_the_definition(data, index, shear, reverse, both_views(data, index, shear, reverse))
+    assert_follows_the_definition(data, index, shear, reverse, augment(data, index, shear, reverse))
 
 
 @needs_extension
@@ -78,8 +63,8 @@ def test_op_follows_the_definition(
     index = torch.randint(clips, (2 * clips,), generator=generator)
     shear, reverse = draw(2 * clips, generator)
     with ops.use_isa(level):
-        views = both_views(to_device(data, device), *(x.to(device) for x in (index, shear, reverse)))
-    views = to_device(views, "cpu")
+        views = augment(data.to(device), *(x.to(device) for x in (index, shear, reverse)))
+    views = views.to("cpu")
     assert_follows_the_definition(data, index, shear, reverse, views)
 
 
@@ -92,7 +77,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
     try:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            results.append(both_views(data, torch.arange(50), shear, reverse).joints)
+            results.append(augment(data, torch.arange(50), shear, reverse).joints)
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(results[0], results[1])
@@ -106,12 +91,12 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
     ("field", "value"), [("index", 4), ("index", -1), ("frames", 10), ("offsets", 10_000)]
 )
 def test_cuda_names_the_place_that_does_not_fit(field: str, value: int) -> None:
-    data = to_device(make_clips(4, dtype=torch.float32), "cuda")
+    data = make_clips(4, dtype=torch.float32).to("cuda")
     index = torch.tensor([0, 2], device="cuda")
     (index if field == "index" else getattr(data, field))[1 if field == "index" else 2] = value
     shear, reverse = (x.cuda() for x in draw(2, torch.Generator().manual_seed(0)))
     with pytest.raises(RuntimeError, match="place 1 of the batch"):
-        both_views(data, index, shear, reverse)
+        augment(data, index, shear, reverse)
 
 
 @needs_extension
@@ -119,18 +104,25 @@ def test_opcheck_and_compile() -> None:
     data = make_clips(6, dtype=torch.float32)
     index = torch.tensor([4, 4, 1])
     shear, reverse = draw(3, torch.Generator().manual_seed(0))
-    arguments = (data.joints, data.offsets, data.frames, data.bodies, index, shear, reverse, 9, 2)
+    *tensors, _ = data.tensors
+    arguments = (*tensors, index, shear, reverse, 9, 2)
     torch.library.opcheck(torch.ops.skelbench.augment, arguments)
 
     with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
-        compiled = torch.compile(lambda *a: augment(*a, 9, 2).joints * 2, fullgraph=True, backend="aot_eager")
-        assert torch.equal(compiled(*arguments[:-2]), both_views(data, index, shear, reverse).joints * 2)
+        compiled = torch.compile(lambda *a: augment(data, *a).joints * 2, fullgraph=True, backend="aot_eager")
+        arguments = (index, shear, reverse)
+        assert torch.equal(compiled(*arguments), augment(data, *arguments).joints * 2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
     ("field", "value", "message"),
-    [("frames", 10, "10"), ("bodies", 3, "3"), ("offsets", 10_000, "rows of joints")],
+    [
+        ("frames", 10, "frames"),
+        ("start", 9, "start"),
+        ("bodies", 3, "3"),
+        ("offsets", 10_000, "rows of joints"),
+    ],
 )
 def test_bad_clip_is_an_error(dtype: torch.dtype, field: str, value: int, message: str) -> None:
     data = make_clips(4, dtype=dtype)
@@ -138,7 +130,7 @@ def test_bad_clip_is_an_error(dtype: torch.dtype, field: str, value: int, messag
     broken[2] = value
     shear, reverse = draw(1, torch.Generator().manual_seed(0))
     with pytest.raises((ValueError, RuntimeError), match=message):
-        both_views(replace(data, **{field: broken}), torch.tensor([2]), shear, reverse)
+        augment(replace(data, **{field: broken}), torch.tensor([2]), shear, reverse)
 
 
 def test_draw_per_clip_and_per_batch() -> None:
@@ -163,11 +155,11 @@ def test_index_out_of_range_is_an_error(dtype: torch.dtype, bad: int) -> None:
     data = make_clips(4, dtype=dtype)
     shear, reverse = draw(1, torch.Generator().manual_seed(0))
     with pytest.raises((ValueError, RuntimeError), match="there are 4 clips"):
-        both_views(data, torch.tensor([bad]), shear, reverse)
+        augment(data, torch.tensor([bad]), shear, reverse)
 
 
 def test_wrong_shape_is_named() -> None:
     data = make_clips(4)
     shear, reverse = draw(2, torch.Generator().manual_seed(0))
-    with pytest.raises(ValueError, match=r"augment: shear is .*, expected .* \(1, 3, 3\)"):
-        both_views(data, torch.tensor([0]), shear, reverse[:1])
+    with pytest.raises(ValueError, match=r"shear must be .* \(1, 3, 3\)"):
+        augment(data, torch.tensor([0]), shear, reverse[:1])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from skelbench import ops
 from skelbench.ops import reference
+from skelbench.ops.contrastive import TEMPERATURES, WEIGHTS
 
 pytestmark = pytest.mark.skipif(not ops.built, reason="the extension is not built")
 LEVELS = ops.isa_levels() if ops.built else []
@@ -132,7 +133,7 @@ def test_any_batch_is_exact(data):
         data.draw(st.sampled_from(LEVELS)),
         temperature=data.draw(st.floats(0.02, 5.0)),
         k1=data.draw(st.sampled_from([0.0, 1.0, 1e4])),
-        k2=data.draw(st.floats(0.0, 3.0)),
+        k2=data.draw(st.just(0.0) | st.floats(1e-30, 3.0)),
     )
 
 
@@ -246,10 +247,66 @@ def test_bad_input_is_named():
         ({"reduction": "max"}, "reduction"),
         ({"contrasts": z}, "contrast_labels"),
         ({"contrasts": z, "contrast_labels": labels, "self_offset": 1}, "self_offset"),
-        ({"contrasts": z.double(), "contrast_labels": labels}, "dtype"),
+        ({"contrasts": z.double(), "contrast_labels": labels}, "contrasts must be float32"),
     ]:
         with pytest.raises(ValueError, match=message):
             ops.contrastive_loss(**{"embeddings": z, "labels": labels, **wrong})
     z[3, 1] = torch.nan
     with pytest.raises(RuntimeError, match="embeddings: row 3 of 6"):
         ops.contrastive_loss(z, labels)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_single_positive_that_is_the_only_term_has_loss_and_gradient_0(dtype):
+    z, labels = sample(9, 24, 3, dtype)
+    for rows, row_labels, options in [
+        (z[:2], torch.tensor([4, 4]), {}),
+        (z, torch.tensor([0, 0, 1, 1, 2, 3, 4, 4, 5]), {"k2": 0.0}),
+        (z[:1], labels[:1], {"contrasts": z[1:2], "contrast_labels": labels[:1], "self_offset": None}),
+    ]:
+        leaf = rows.clone().requires_grad_()
+        each = ops.contrastive_loss(leaf, row_labels, reduction="none", **options)
+        assert (each == 0).all()
+        assert (torch.autograd.grad(each.sum(), leaf)[0] == 0).all()
+    assert (ops.contrastive_loss(z[:2], torch.tensor([4, 4]), k1=2.0, reduction="none") > 0).all()
+
+
+@pytest.mark.parametrize("n", [3, 9])
+def test_without_negatives_equal_rows_have_loss_log_n_minus_1(n):
+    z = F.normalize(torch.ones(n, 4), dim=1)
+    loss = ops.contrastive_loss(z, torch.zeros(n, dtype=torch.int64))
+    torch.testing.assert_close(loss, torch.tensor(n - 1.0).log())
+
+
+@pytest.mark.parametrize("name", ["temperature", "k1", "k2"])
+def test_the_ends_of_a_range_are_exact_and_what_lies_beyond_is_an_error(name):
+    z, labels = sample(20, 6, 4)
+    low, high = TEMPERATURES if name == "temperature" else WEIGHTS
+    for value in (low, high):
+        options = {"temperature": 0.1, name: value}
+        for found, truth in zip(
+            value_and_gradients(ops.contrastive_loss, z, labels, **options),
+            value_and_gradients(reference.contrastive_loss, z.double(), labels, **options),
+            strict=True,
+        ):
+            assert (found - truth).norm() <= 1e-5 * truth.norm() + 1e-12
+    for value in (low / 1.001, high * 1.001, 1e-40 if name == "temperature" else 1e300):
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            ops.contrastive_loss(z, labels, **{name: value})
+
+
+def test_positives_are_counted():
+    labels, others = torch.tensor([3, 1, 3, 7, 3]), torch.tensor([1, 3, 1, 3, 7, 3, 3])
+    z, c = sample(5, 4, 2)[0], sample(7, 4, 2)[0]
+    assert ops.count_positives(labels).tolist() == [2, 0, 2, 0, 2]
+    for offset in (None, 0, 1, 2):
+        count = ops.count_positives(labels, others, offset)
+        each = ops.contrastive_loss(
+            z, labels, contrasts=c, contrast_labels=others, self_offset=offset, reduction="none"
+        )
+        slow = [
+            sum(int(a == b) for j, b in enumerate(others) if offset is None or j != i + offset)
+            for i, a in enumerate(labels)
+        ]
+        assert count.tolist() == slow
+        assert ((count > 0) == (each != 0)).all()

@@ -21,15 +21,15 @@ def test_a_memory_map_is_not_copied(tmp_path):
     assert isinstance(clips.joints, np.memmap)
     assert not clips.joints.flags.writeable
     data = PackedDataset(clips, torch.device("cpu"))
-    np.testing.assert_array_equal(data.joints.numpy(), corpus.joints)
+    np.testing.assert_array_equal(data.clips.joints.numpy(), corpus.joints)
     with open("/proc/self/maps") as maps:  # the tensor's memory is a private map of the file
         spans = [line.split() for line in maps if line.rstrip().endswith("prepared/joints.npy")]
-    address = data.joints.data_ptr()
+    address = data.clips.joints.data_ptr()
     inside = [
         span for span in spans if int(span[0].split("-")[0], 16) <= address < int(span[0].split("-")[1], 16)
     ]
     assert [span[1] for span in inside] == ["rw-p"]
-    data.joints[0] = 7  # what is written stays in memory
+    data.clips.joints[0] = 7  # what is written stays in memory
     np.testing.assert_array_equal(load(tmp_path / "prepared").joints, corpus.joints)
 
 

@@ -1,0 +1,78 @@
+"""The derivatives of the compiled ops. A derivative that does not exist is an error, never a silent zero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+Setup = Callable[[Any, tuple[Any, ...], Any], None]
+Backward = Callable[..., Any]
+
+
+class DifferentiableOp:
+    """`torch.ops.skelbench.<name>` with its first derivative, also under the transforms of `torch.func`.
+
+    torch's own registration serves autograd, `torch.compile` and export, but not `torch.func.grad`, which needs an
+    `autograd.Function`. The op `<name>_backward` gets a derivative that raises NotImplementedError.
+    """
+
+    def __init__(self, name: str, setup_context: Setup, backward: Backward) -> None:
+        """Register the derivative of an op whose library is loaded.
+
+        Args:
+            name: of the op; `<name>_backward` computes its gradient.
+            setup_context: keeps what `backward` needs.
+            backward: (ctx, gradients of the outputs) -> gradients of the inputs; it calls `self.gradient`.
+        """
+        self._name = name
+        self._call = self._register(name, setup_context, backward)
+        self.gradient = self._register(f"{name}_backward", _keep_nothing, self._refuse)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run the op."""
+        return self._call(*arguments)
+
+    def _register(self, name: str, setup_context: Setup, backward: Backward) -> Callable[..., Any]:
+        compiled = getattr(torch.ops.skelbench, name)
+        torch.library.register_autograd(f"skelbench::{name}", backward, setup_context=setup_context)
+        methods: dict[str, Any] = {
+            "generate_vmap_rule": True,
+            "forward": staticmethod(lambda *arguments: compiled(*arguments)),
+            "setup_context": staticmethod(setup_context),
+            "backward": staticmethod(backward),
+            "jvp": staticmethod(self._refuse),
+        }
+        transformed: Any = type(f"Transformed_{name}", (torch.autograd.Function,), methods)
+
+        def call(*arguments: Any) -> Any:
+            if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+                return transformed.apply(*arguments)
+            return compiled(*arguments)
+
+        return call
+
+    def _refuse(self, ctx: Any, *gradients: Any) -> None:
+        raise NotImplementedError(
+            f"skelbench::{self._name} has a first derivative in reverse mode only; skelbench.ops.reference has "
+            "the same op in plain torch, with every derivative"
+        )
+
+
+def has_tangent(*tensors: object) -> bool:
+    """Whether one of the tensors carries a forward-mode tangent, which only plain torch can propagate."""
+    return not torch.compiler.is_compiling() and any(
+        isinstance(x, Tensor) and _tangent(x) is not None for x in tensors
+    )
+
+
+def _tangent(x: Tensor) -> Tensor | None:
+    tangent: Tensor | None = forward_ad.unpack_dual(x).tangent  # type: ignore[no-untyped-call]
+    return tangent
+
+
+def _keep_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    pass

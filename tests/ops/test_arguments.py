@@ -1,0 +1,195 @@
+"""No argument ends the process, and an error names the argument: every public op against wrong values.
+
+Each op has one good call. An argument, or two that hypothesis chooses, are replaced by values of the wrong type, dtype,
+shape, device, layout or range. The op must then raise an error that names an argument that was replaced, or one that no
+longer fits it. Where the values happen to be allowed, its result must be that of plain torch.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from skelbench import losses, ops
+from skelbench.ops import RaggedClips, _library
+from tests.ops.test_ragged import make_clips
+
+CLIPS = make_clips(4, dtype=torch.float32)
+Z = torch.nn.functional.normalize(torch.arange(20.0).view(5, 4).cos(), dim=1)
+Y = torch.tensor([0, 1, 0, 1, 2])
+EDGES = torch.tensor([(0, 1), (1, 2)])
+LISTS = ops.neighbour_lists(EDGES, 3)
+SHEAR, REVERSE = ops.draw(2, torch.Generator().manual_seed(0))
+
+
+def sgd(
+    clips: RaggedClips, grad: Tensor, weight: Tensor, momentum_buffer: Tensor, **constants: float
+) -> None:
+    """The step on copies, so that every example begins with the same weights."""
+    copies = (x.clone() if isinstance(x, Tensor) else x for x in (weight, momentum_buffer))
+    ops.ragged_linear_sgd_(clips, grad, *copies, **constants)
+
+
+# By op, a good call.
+CALLS: dict[Callable[..., Any], dict[str, Any]] = {
+    RaggedClips: {field.name: getattr(CLIPS, field.name) for field in fields(CLIPS)},
+    ops.contrastive_loss: {
+        "embeddings": Z, "labels": Y, "temperature": 0.5, "k1": 1.0, "k2": 1.0, "contrasts": Z, "contrast_labels": Y,
+        "self_offset": 0, "reduction": "none",
+    },
+    ops.count_positives: {"labels": Y, "contrast_labels": Y, "self_offset": 0},
+    ops.draw: {"batch": 2, "generator": torch.Generator()},
+    ops.augment: {"clips": CLIPS, "index": torch.tensor([1, 0]), "shear": SHEAR, "reverse": REVERSE},
+    ops.pad: {"clips": CLIPS},
+    ops.packed_rows: {"clips": CLIPS},
+    ops.ragged_linear: {"clips": CLIPS, "weight": torch.ones(3, 270), "bias": torch.ones(3)},
+    ops.ragged_linear_weight_gradient: {"clips": CLIPS, "grad": torch.ones(4, 3)},
+    sgd: {
+        "clips": CLIPS, "grad": torch.ones(4, 3), "weight": torch.ones(3, 270), "momentum_buffer": torch.ones(3, 270),
+        "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0,
+    },
+    ops.supports_sgd: {"clips": CLIPS},
+    ops.ragged_decode: {
+        "hidden": torch.ones(4, 3), "weight": torch.ones(270, 3), "bias": torch.ones(270), "clips": CLIPS,
+    },
+    ops.wl_subtrees: {"labels": torch.ones(2, 3, dtype=torch.int64), "edges": EDGES, "iterations": 2, "bits": 64},
+    ops.wl_subtrees_csr: {
+        "labels": torch.ones(3, dtype=torch.int64), "indptr": LISTS[0], "indices": LISTS[1], "iterations": 2,
+        "bits": 64,
+    },
+    ops.neighbour_lists: {"edges": EDGES, "nodes": 3},
+    losses.SupConLoss: {"temperature": 0.1, "reduction": "mean"},
+    losses.TCLLoss: {"temperature": 0.1, "k1": 1.0, "k2": 1.0, "reduction": "mean"},
+    losses.SupConLoss(): {"embeddings": Z, "labels": Y, "negatives": Z},
+}  # fmt: skip
+
+if not ops.built:
+    del CALLS[sgd]
+# Ops without a form in plain torch, and results that are no tensors.
+ONLY_COMPILED = {sgd, ops.supports_sgd, ops.draw, RaggedClips, losses.SupConLoss, losses.TCLLoss}
+
+
+def name_of(op: Callable[..., Any]) -> str:
+    return getattr(op, "__name__", type(op).__name__)
+
+
+NOT_A_VALUE = [
+    None,
+    "text",
+    "0",
+    1j,
+    [],
+    [0.5],
+    {},
+    object(),
+    b"",
+    float,
+    2**62,
+    -1,
+    0,
+    0.9,
+    math.nan,
+    -math.inf,
+]
+HUGE = [2**31, 2**32, 2**62, 2**63 - 1, 2**63, 2**100, -(2**63), 1e300, -1e300, 1e-300, True]
+
+
+def wrong_tensors(x: Tensor) -> list[Any]:
+    """Other shapes, dtypes, layouts and devices, and other values."""
+    other_dtypes = [
+        torch.float64,
+        torch.float32,
+        torch.float16,
+        torch.int64,
+        torch.int32,
+        torch.bool,
+        torch.complex64,
+    ]
+    shapes = [x[:0], x[:-1], x[None], x.flatten(), x[..., 0], x[..., :0], torch.cat([x, x]), x.new_zeros(())]
+    values = (
+        [x - 1, x + 7, x * 0 + 2**62, -x]
+        if x.dtype == torch.int64
+        else [x * math.nan if x.is_floating_point() else ~x]
+    )
+    layouts = [
+        x.to_sparse(),
+        x.to("meta"),
+        x.expand(2, *x.shape),
+        x[..., None].expand(*x.shape, 3),
+        x.numpy(),
+    ]
+    return [*(x.to(dtype) for dtype in other_dtypes), *shapes, *values, *layouts]
+
+
+def wrong_values(good: Any) -> list[Any]:
+    found = [*NOT_A_VALUE, *HUGE]
+    if isinstance(good, Tensor):
+        found += wrong_tensors(good)
+    if isinstance(good, RaggedClips):
+        for name in ("offsets", "frames", "bodies", "start"):
+            for value in (-1, 0, 10, 2**32, 2**62, -(2**63), 2**63 - 1):
+                changed = getattr(good, name).clone()
+                changed[1] = value
+                found.append(replace(good, **{name: changed}))
+        found += [
+            replace(good, joints=good.joints[:, :, :2]), replace(good, joints=good.joints.double()),
+            replace(good, joints=good.joints[:3]), replace(good, length=1), replace(good, max_bodies=1000),
+            good.select(torch.tensor([0])), good.to("meta"),
+        ]  # fmt: skip
+    return found
+
+
+def try_call(op: Callable[..., Any], wrong: dict[str, Any]) -> None:
+    """Call with wrong arguments: a named error, or the result of plain torch."""
+    arguments = CALLS[op] | wrong
+    try:
+        result = op(**arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        # A tensor that is wrong in itself is named; one that only does not fit another may leave the other to be named.
+        fit = any(isinstance(value, (Tensor, RaggedClips)) for value in wrong.values())
+        tensors = {name for name, value in arguments.items() if fit and isinstance(value, Tensor)}
+        names = {*wrong, *tensors, *({"clip "} if "clips" in wrong else {})}
+        names |= {"contrasts"} if "negatives" in wrong else set()
+        if not any(name in str(error) for name in names):
+            raise AssertionError(f"{wrong}: {error}") from error
+        return
+    on_meta = any(getattr(value, "is_meta", False) for value in wrong.values())
+    if op not in ONLY_COMPILED and not on_meta:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_library, "built", False)
+            patch.setattr(_library, "warn_fallback", lambda: None)
+            plain = op(**arguments)
+        if isinstance(result, RaggedClips):
+            result, plain = result.tensors, plain.tensors
+        torch.testing.assert_close(result, plain, equal_nan=True)
+
+
+@pytest.mark.parametrize("op", CALLS, ids=name_of)
+def test_a_wrong_argument_is_named(op: Callable[..., Any]) -> None:
+    for name, good in CALLS[op].items():
+        for value in wrong_values(good):
+            try_call(op, {name: value})
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_two_wrong_arguments(data: st.DataObject) -> None:
+    op = data.draw(st.sampled_from([op for op in CALLS if len(CALLS[op]) > 1]))
+    names = data.draw(st.lists(st.sampled_from(list(CALLS[op])), min_size=2, max_size=2, unique=True))
+    try_call(op, {name: data.draw(st.sampled_from(wrong_values(CALLS[op][name]))) for name in names})
+
+
+@pytest.mark.parametrize("op", CALLS, ids=name_of)
+def test_the_good_call_is_good_and_gives_every_argument(op: Callable[..., Any]) -> None:
+    try_call(op, {})
+    signature = inspect.signature(op.forward if isinstance(op, torch.nn.Module) else op)
+    assert set(signature.parameters) - {"per_clip", "constants"} <= set(CALLS[op])
