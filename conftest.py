@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-SPEED = "test_speed.py"  #: tests/benchmarks/test_speed.py, the benchmark cases under pytest-benchmark
+# tests/benchmarks/test_speed.py, the benchmark cases under pytest-benchmark.
+SPEED = "test_speed.py"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the sizes of the benchmark cases."""
     parser.addoption(
         "--bench-size",
         choices=("small", "default", "full"),

@@ -35,6 +35,7 @@ class CMakeBuild(build_ext):
         return fullname.replace(".", os.sep) + ".so"
 
     def build_extension(self, ext: Extension) -> None:
+        """Configure and build with CMake, once for all libraries."""
         if ext.name != LIBRARIES[0]:
             return
         import pybind11

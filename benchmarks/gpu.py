@@ -19,7 +19,7 @@ def event_timer() -> Callable[[Callable[[], object]], float]:
     scratch = torch.empty(L2_BYTES, dtype=torch.int8, device="cuda")
 
     def timer(f: Callable[[], object]) -> float:
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         scratch.zero_()
         begin.record()
         f()
@@ -32,7 +32,7 @@ def event_timer() -> Callable[[Callable[[], object]], float]:
 
 def replay(f: Callable[[], Any]) -> Callable[[], None] | None:
     """The call as a CUDA graph, without the host's share of the time; None where it cannot be captured."""
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(WARM_UP):

@@ -53,7 +53,7 @@ class Inputs:
             losses, _ = reference.contrastive_rows(
                 leaf[part], self.labels[part], leaf, self.labels, self_offset=begin, **SETTINGS[self.loss]
             )
-            (losses.sum() / len(leaf)).backward()  # type: ignore[no-untyped-call]
+            (losses.sum() / len(leaf)).backward()
         assert leaf.grad is not None
         return leaf.grad
 
@@ -64,7 +64,7 @@ def gradient(loss: Loss, x: Inputs) -> Callable[[], Tensor]:
 
     def run() -> Tensor:
         leaf.grad = None
-        loss(leaf, x.labels).backward()  # type: ignore[no-untyped-call]
+        loss(leaf, x.labels).backward()
         assert leaf.grad is not None
         return leaf.grad
 

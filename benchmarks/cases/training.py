@@ -46,7 +46,7 @@ class Step(nn.Module):
     def learn(self, loss: Tensor) -> Tensor:
         """Backward and a step of the optimizer; returns the loss."""
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         return loss
 

@@ -22,7 +22,7 @@ _PRESET_HELP = "Where epochs, batch size, rate and windows start from. " + "; ".
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eval(Config):
+class Eval(Config):  # noqa: D101 - its help is that of the configuration
     __doc__ = Config.__doc__
 
     preset: Annotated[Preset, tyro.conf.arg(help=_PRESET_HELP)] = may_change("quick")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Reading:
     skeleton: Skeleton
     names: NDArray[np.str_] | None = None
     """Of the clips, unique or not; None where the file has none."""
-    label: NDArray | None = None
+    label: NDArray[Any] | None = None
     """Class numbers or class names, -1 or "" where unknown; None where the file has none and only names can tell."""
     class_names: tuple[str, ...] | None = None
     width: int | None = None
@@ -179,7 +180,7 @@ def marked_names(clips: Clips) -> NDArray[np.str_]:
     return np.char.add(SYNTHETIC_PREFIX, clips.names) if clips.synthetic else clips.names
 
 
-def column(path: Path, key: str, array: NDArray, count: int) -> IntArray:
+def column(path: Path, key: str, array: NDArray[Any], count: int) -> IntArray:
     """An integer array (count,) of a file.
 
     Raises:

@@ -139,6 +139,7 @@ class Clips:
 
     @property
     def classes(self) -> int:
+        """Number of classes."""
         return len(self.class_names)
 
     def clip(self, index: int) -> NDArray[np.float32]:

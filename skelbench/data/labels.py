@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ class Labelled(NamedTuple):
 def labelled(
     path: Path,
     names: NDArray[np.str_],
-    label: NDArray,
+    label: NDArray[Any],
     identity: Identity,
     class_names: tuple[str, ...] | None = None,
     width: int | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,16 @@ _CHUNK = 1 << 16  # rows
 _CENTRED = 0.5  # share of clips from which on a joint of zeros in the first frame is their origin
 
 
-def clip_missing(joints: NDArray, origin: tuple[int, ...] = ()) -> Mask:
+def clip_missing(joints: NDArray[Any], origin: tuple[int, ...] = ()) -> Mask:
     """Joints (..., J, 3) that are zero in all coordinates, or NaN in any: bool (..., J).
 
     Those of `origin` are missing only where they are NaN: data that were centred have zeros there. So that the joints
     of an absent body do not count, ask only where `present` says that there is one.
     """
-    missing = np.isnan(joints).any(axis=-1)
     zero = ~(joints != 0).any(axis=-1)
     zero[..., list(origin)] = False
-    return missing | zero
+    missing: Mask = np.isnan(joints).any(axis=-1) | zero
+    return missing
 
 
 def origin_joints(clips: Clips) -> tuple[int, ...]:
@@ -117,7 +117,7 @@ def _rows_with_missing(clips: Clips, origin: tuple[int, ...]) -> NDArray[np.int6
     return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
 
-def _lacks_some(bodies: NDArray, origin: tuple[int, ...]) -> Mask:
+def _lacks_some(bodies: NDArray[Any], origin: tuple[int, ...]) -> Mask:
     """Which bodies (..., J, 3) lack some of their joints, but not all, bool (...)."""
     missing = clip_missing(bodies, origin)
     return np.asarray(missing.any(axis=-1) & ~clip_missing(bodies).all(axis=-1))

@@ -1,5 +1,4 @@
-"""What NTU RGB+D and NTU RGB+D 120 prescribe: names, protocols, subjects, and the official sizes of the
-splits.
+"""What NTU RGB+D and NTU RGB+D 120 prescribe: names, protocols, subjects, and the official sizes of the splits.
 
 Sources: Shahroudy et al., "NTU RGB+D", CVPR 2016 (60 classes); Liu et al., "NTU RGB+D 120", TPAMI 2020.
 """
@@ -20,7 +19,8 @@ from skelbench.data.skeletons import NTU_25
 NTU_60 = "NTU RGB+D"
 NTU_120 = "NTU RGB+D 120"
 
-LENGTH = 300  #: frames of the longest clip, and of the padded row that the public pipelines write
+# Frames of the longest clip, and of the padded row that the public pipelines write.
+LENGTH = 300
 MAX_BODIES = 2
 
 TRAIN_SUBJECTS_60 = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,11 +131,12 @@ def origin_of(clip: NDArray[np.float32], origin: tuple[int, ...]) -> NDArray[np.
     return None
 
 
-def _mean(body: NDArray, joints: tuple[int, ...]) -> NDArray:
+def _mean(body: NDArray[Any], joints: tuple[int, ...]) -> NDArray[Any]:
     """Mean of some joints (..., J, 3), (..., 3); of one joint, itself to the bit."""
     if len(joints) == 1:
         return np.array(body[..., joints[0], :])
-    return body[..., list(joints), :].mean(axis=-2)
+    mean: NDArray[Any] = body[..., list(joints), :].mean(axis=-2)
+    return mean
 
 
 def moved(rows: NDArray[np.float32], origin: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -178,7 +180,8 @@ def _first_person(clip: NDArray[np.float32]) -> NDArray[np.float32]:
     """The first body that is in any frame, in the frames in which it is, (T', J, 3)."""
     there = present(clip)
     body = int(np.argmax(there.any(axis=0))) if len(clip) else 0
-    return clip[there[:, body], body]
+    person: NDArray[np.float32] = clip[there[:, body], body]
+    return person
 
 
 def _rotations(clips: Clips) -> tuple[NDArray[np.float64], IntArray]:

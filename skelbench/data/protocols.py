@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,8 +90,7 @@ def _folds(name: str) -> int | None:
 
 
 def protocol(clips: Clips, name: str) -> Split:
-    """The split of `clips` that `name` stands for, in any spelling in use (xview, CV, NTU60_CV, cross_view,
-    ...).
+    """The split of `clips` that `name` stands for, in any spelling in use (xview, CV, NTU60_CV, cross_view, ...).
 
     A split that the file brings is used as it is. Otherwise: NTU RGB+D (and the synthetic corpus): xview
     tests camera 1, xsub trains on the 20 official subjects; NTU RGB+D 120: xsub trains on the 53 official
@@ -284,7 +284,7 @@ def _warnings(clips: Clips, train: IntArray, test: IntArray, validation: IntArra
         for part in (train, test)
     )
 
-    def named(classes: NDArray) -> str:
+    def named(classes: NDArray[Any]) -> str:
         return f"{len(classes)} class{'es' if len(classes) > 1 else ''} ({some(clips.class_names[c] for c in classes)})"
 
     found = []

@@ -30,13 +30,18 @@ BODY_FIELDS = (
 class SkeletonFile:
     """All that one .skeleton file holds. F frames, B bodies over all frames, in file order."""
 
-    bodies: NDArray[np.int32]  #: (F,) bodies tracked in each frame; can be 0
-    ids: NDArray[np.uint64]  #: (B,) the tracker's bodyID
-    body_fields: NDArray[np.float32]  #: (B, 9), columns as BODY_FIELDS
-    joints: NDArray[np.float32]  #: (B, 25, 12), the file's columns; the properties below are views of it
+    bodies: NDArray[np.int32]
+    """(F,) bodies tracked in each frame; can be 0."""
+    ids: NDArray[np.uint64]
+    """(B,) the tracker's bodyID."""
+    body_fields: NDArray[np.float32]
+    """(B, 9), columns as BODY_FIELDS."""
+    joints: NDArray[np.float32]
+    """(B, 25, 12), the file's columns; the properties below are views of it."""
 
     @property
     def frames(self) -> int:
+        """Number of frames."""
         return len(self.bodies)
 
     @property

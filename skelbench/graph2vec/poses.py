@@ -60,10 +60,12 @@ class Poses:
 
     @property
     def bodies(self) -> int:
+        """Bodies of a clip."""
         return int(self.position.shape[1])
 
     @property
     def joints(self) -> int:
+        """Joints of a body."""
         return int(self.position.shape[2])
 
 
@@ -159,12 +161,13 @@ def _own_system(
         return None
     centred = joints - joints[:, root, None]
     centred[:, root] = joints[:, root] - start
-    scaled = centred / size
+    scaled: NDArray[np.float32] = centred / size
     if seen.all():
         return scaled
     # The last frame seen so far; before the first, the first.
     last = np.maximum(np.cumsum(seen) - 1, 0)
-    return scaled[last]
+    filled: NDArray[np.float32] = scaled[last]
+    return filled
 
 
 def features(position: Tensor, previous: Tensor, skeleton: Skeleton, kind: LabelKind) -> Tensor:
@@ -178,8 +181,9 @@ def features(position: Tensor, previous: Tensor, skeleton: Skeleton, kind: Label
     )
     if kind == "motion":
         return here - before
-    bone = here - here[..., parents(skeleton), :]
-    return bone / bone.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    bone: Tensor = here - here[..., parents(skeleton), :]
+    length: Tensor = bone.norm(dim=-1, keepdim=True)
+    return bone / length.clamp_min(1e-12)
 
 
 def _without_root_row(path: Tensor, root: int, joints: int) -> Tensor:

@@ -31,7 +31,7 @@ class RaggedInput(nn.Linear):
         if kept is None or not learns or not ops.supports_sgd(clips):
             return ops.ragged_linear(clips, self.weight, self.bias)
         output = ops.ragged_linear(clips, self.weight.detach(), self.bias)
-        output.register_hook(lambda grad: kept.append((clips, grad)))  # type: ignore[no-untyped-call]
+        output.register_hook(lambda grad: kept.append((clips, grad)))
         return output
 
 

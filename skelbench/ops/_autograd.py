@@ -70,7 +70,7 @@ def has_tangent(*tensors: object) -> bool:
 
 
 def _tangent(x: Tensor) -> Tensor | None:
-    tangent: Tensor | None = forward_ad.unpack_dual(x).tangent  # type: ignore[no-untyped-call]
+    tangent: Tensor | None = forward_ad.unpack_dual(x).tangent
     return tangent
 
 

@@ -24,7 +24,7 @@ _PATH = Path(__file__).resolve().parent.parent / "libskelbench.so"
 def _load() -> bool:
     if not _PATH.exists():
         return False
-    torch.ops.load_library(str(_PATH))  # type: ignore[no-untyped-call]
+    torch.ops.load_library(str(_PATH))
     if level := os.environ.get("SKELBENCH_ISA"):
         if level not in _levels():
             raise ValueError(f"SKELBENCH_ISA={level}: this machine has {', '.join(_levels())}")

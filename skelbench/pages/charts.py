@@ -102,8 +102,10 @@ def accuracy(dots: Sequence[Dot], best_control: float | None) -> str:
 def against(
     dots: Sequence[Dot], cost: Sequence[float | None], label: str, more_is_better: bool, salt: str
 ) -> str:
-    """Top-1 against a cost on a logarithmic axis; the Pareto front is the line. Variants without the cost are left
-    out."""
+    """Top-1 against a cost on a logarithmic axis; the Pareto front is the line.
+
+    Variants without the cost are left out.
+    """
     known = [(dot, value) for dot, value in zip(dots, cost, strict=True) if value]
     with _figure(salt, 4.3, 3.1) as (figure, out):
         axes = figure.subplots()

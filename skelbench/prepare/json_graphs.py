@@ -15,7 +15,8 @@ import numpy as np
 from skelbench.data import Clips, DataError
 from skelbench.graph2vec import skeleton_graphs
 
-INDEX = "graphs.csv"  #: which clip and window each number is
+# Which clip and window each number is.
+INDEX = "graphs.csv"
 
 _BLOCK = 256  # clips whose graphs are in memory at a time
 
@@ -26,7 +27,8 @@ class JsonGraphs:
 
     folder: Path
     graphs: int
-    left_out: int  #: clips of two people
+    left_out: int
+    """Clips of two people."""
 
 
 def export_json_graphs(

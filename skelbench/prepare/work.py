@@ -26,10 +26,13 @@ class Part:
     """Some consecutive files of the raw folder: what became of them."""
 
     files: int
-    kept: list[int] = field(default_factory=list)  #: index, in the raw folder, of each file that gave a clip
-    frames: list[int] = field(default_factory=list)  #: of each such clip
+    kept: list[int] = field(default_factory=list)
+    """Index, in the raw folder, of each file that gave a clip."""
+    frames: list[int] = field(default_factory=list)
+    """Of each such clip."""
     bodies: list[int] = field(default_factory=list)
-    log: list[tuple[str, str]] = field(default_factory=list)  #: clip name and remark
+    log: list[tuple[str, str]] = field(default_factory=list)
+    """Clip name and remark."""
 
     @property
     def rows(self) -> int:
@@ -51,7 +54,8 @@ class Work:
         self.folder = out.parent / f".{out.name}.work"
         self.joints = self.folder / "joints.npy"
         self.parts: list[Part] = []
-        self.rows = 0  #: bodies in frames, of all parts
+        # Bodies in frames, of all parts.
+        self.rows = 0
         self._list = self.folder / "parts.jsonl"
         self._lock = _locked(self.folder, out)
         self._recorder = ThreadPoolExecutor(1)
@@ -115,7 +119,8 @@ class Work:
             raise AssertionError("the header of a .npy file is not of 128 bytes")
         with open(self.joints, "r+b") as file:
             file.write(header.getvalue())
-        return np.load(self.joints, mmap_mode="r")
+        joints: NDArray[np.float32] = np.load(self.joints, mmap_mode="r")
+        return joints
 
 
 def _end(rows: int) -> int:

@@ -83,7 +83,9 @@ def test_the_released_sampler_is_scored_both_ways(tiny_clips):
 def test_a_loss_that_is_not_finite_stops_training_with_advice(key, tiny_clips):
     (row,) = choose([key])
     settings = Settings(epochs=30, batch_size=16, lr=1e30, probe_epochs=5)
-    with pytest.raises(TrainingError, match=r"loss of the encoder is (nan|inf) in epoch \d+, step \d+ .*: lower --lr"):
+    with pytest.raises(
+        TrainingError, match=r"loss of the encoder is (nan|inf) in epoch \d+, step \d+ .*: lower --lr"
+    ):
         row.fit(task_of(tiny_clips, settings))
 
 

@@ -41,10 +41,16 @@ class Rows(Protocol):
     """An array whose first axis is read in order, some rows at a time."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole array."""
+        ...
+
     @property
-    def dtype(self) -> np.dtype[Any]: ...
-    def read(self, count: int) -> NDArray:
+    def dtype(self) -> np.dtype[Any]:
+        """Of its numbers."""
+        ...
+
+    def read(self, count: int) -> NDArray[Any]:
         """The next `count` rows."""
 
 
@@ -58,10 +64,12 @@ class Arrays(Mapping[str, np.ndarray]):
         return any(key == other for other in self)
 
     def rows(self, key: str) -> Rows:
+        """The array `key`, to be read a few rows at a time."""
         """The array of that key, to be read in order."""
         raise NotImplementedError
 
-    def mapped(self, key: str) -> NDArray | None:
+    def mapped(self, key: str) -> NDArray[Any] | None:
+        """The array `key` as a memory map; None where it is compressed."""
         """The array as a memory map, None where the file cannot be mapped."""
         return None
 
@@ -108,12 +116,14 @@ class NpzArrays(Arrays):
             raise DataError(f"{self.path}: array '{key}' cannot be read: {one_line(error)}") from None
 
     def rows(self, key: str) -> Rows:
+        """The array `key`, to be read a few rows at a time."""
         info = self._infos[key]
         if info.compress_type == zipfile.ZIP_STORED:
             return _Whole(self[key])
         return _Deflated(self.path, key, info, self)
 
-    def mapped(self, key: str) -> NDArray | None:
+    def mapped(self, key: str) -> NDArray[Any] | None:
+        """The array `key` as a memory map; None where it is compressed."""
         return self[key] if self._infos[key].compress_type == zipfile.ZIP_STORED else None
 
     def _mapped(self, info: zipfile.ZipInfo) -> np.ndarray:
@@ -127,7 +137,8 @@ class NpzArrays(Arrays):
             if 0 in shape:
                 return np.zeros(shape, dtype)
             order = "F" if fortran else "C"
-            return np.memmap(self.path, dtype, "r", file.tell(), shape, order)  # type: ignore[call-overload]
+            memory: NDArray[Any] = np.memmap(self.path, dtype, "r", file.tell(), shape, order)  # type: ignore[call-overload]
+            return memory
 
 
 def _header(
@@ -157,7 +168,7 @@ class _Whole:
         self._array, self._at = array, 0
         self.shape, self.dtype = array.shape, array.dtype
 
-    def read(self, count: int) -> NDArray:
+    def read(self, count: int) -> NDArray[Any]:
         release(self._array)
         self._at += count
         return self._array[self._at - count : self._at]
@@ -178,7 +189,7 @@ class _Deflated:
         if fortran and len(self.shape) > 1:
             self._whole = _Whole(arrays[key])
 
-    def read(self, count: int) -> NDArray:
+    def read(self, count: int) -> NDArray[Any]:
         if self._whole is not None:
             return self._whole.read(count)
         size = count * math.prod(self.shape[1:]) * self.dtype.itemsize
@@ -195,7 +206,7 @@ class _Deflated:
         return np.frombuffer(data, dtype=self.dtype).reshape(count, *self.shape[1:])
 
 
-def is_text(array: NDArray) -> bool:
+def is_text(array: NDArray[Any]) -> bool:
     """Whether an array holds texts, of characters that there are; numpy takes any 32 bits for one."""
     if array.dtype.kind == "S":
         return True

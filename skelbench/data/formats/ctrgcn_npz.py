@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,12 +166,16 @@ def exportable(clips: Clips) -> dict[str, Split]:
     return found
 
 
-def _write_array(archive: zipfile.ZipFile, key: str, array: NDArray) -> None:
+def _write_array(archive: zipfile.ZipFile, key: str, array: NDArray[Any]) -> None:
     _write_member(archive, key, array.shape, array.dtype, iter([array]))
 
 
 def _write_member(
-    archive: zipfile.ZipFile, key: str, shape: tuple[int, ...], dtype: np.dtype, blocks: Iterator[NDArray]
+    archive: zipfile.ZipFile,
+    key: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    blocks: Iterator[NDArray[Any]],
 ) -> None:
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
@@ -179,7 +184,7 @@ def _write_member(
             member.write(np.ascontiguousarray(block, dtype=dtype).tobytes())
 
 
-def _padded(clips: Clips, indices: NDArray) -> Iterator[NDArray]:
+def _padded(clips: Clips, indices: NDArray[Any]) -> Iterator[NDArray[Any]]:
     for begin in range(0, len(indices), _BLOCK):
         some = indices[begin : begin + _BLOCK].tolist()
         rows = np.zeros((len(some), clips.length, 2, 25, 3), dtype=np.float32)

@@ -64,6 +64,7 @@ class Hdf5Arrays(Arrays):
         return found.all()
 
     def rows(self, key: str) -> Rows:
+        """The array `key`, to be read a few rows at a time."""
         return _Rows(self.path, key, self._file[key])
 
 
@@ -81,7 +82,7 @@ class _Rows:
 
         return h5py.check_string_dtype(self._dataset.dtype) is not None
 
-    def _read(self, where: Any) -> NDArray:
+    def _read(self, where: Any) -> NDArray[Any]:
         try:
             found = np.asarray(self._dataset[where])
         except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
@@ -96,10 +97,10 @@ class _Rows:
             return np.array(texts, dtype=str).reshape(found.shape)
         return found
 
-    def all(self) -> NDArray:
+    def all(self) -> NDArray[Any]:
         return self._read(())
 
-    def read(self, count: int) -> NDArray:
+    def read(self, count: int) -> NDArray[Any]:
         self._at += count
         return self._read(slice(self._at - count, self._at))
 

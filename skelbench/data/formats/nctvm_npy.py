@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ def read_nctvm(path: Path, labels_required: bool = True) -> Clips:
     return reading.clips()
 
 
-def _mapped(file: Path) -> NDArray:
+def _mapped(file: Path) -> NDArray[Any]:
     regular(file, MAX_BYTES)
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -114,7 +115,7 @@ def _mapped(file: Path) -> NDArray:
     return array
 
 
-def _clips(block: NDArray) -> NDArray:
+def _clips(block: NDArray[Any]) -> NDArray[Any]:
     """(B, C, T, V, M) as (B, T, M, V, 3)."""
     moved = block.transpose(0, 2, 4, 3, 1)
     if moved.shape[-1] == 3:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skelbench.data.clips import Clips, DataError, Dropped, IntArray, Skeleton, release
 from skelbench.data.formats.arrays import DAMAGE, is_text, one_line
@@ -202,7 +203,7 @@ def _brief(value: Any) -> str:
 
 
 def _texts(folder: Path, meta: dict[str, Any], key: str) -> list[str]:
-    value = _field(folder, meta, key, list)
+    value: list[str] = _field(folder, meta, key, list)
     if not all(isinstance(item, str) for item in value):
         raise DataError(f"{folder / META}: '{key}' should be a list of texts")
     return value
@@ -309,11 +310,12 @@ def _untidy(clips: Clips) -> bool:
     return False
 
 
-def _read_array(path: Path, mapped: bool = False) -> np.ndarray:
+def _read_array(path: Path, mapped: bool = False) -> NDArray[Any]:
     try:
         # A map of no bytes is not allowed, so an empty array is read.
-        return np.load(
+        array: NDArray[Any] = np.load(
             path, mmap_mode="r" if mapped and path.stat().st_size > 128 else None, allow_pickle=False
         )
+        return array
     except DAMAGE as error:
         raise DataError(f"{path}: cannot be read: {one_line(error)}") from None

@@ -29,7 +29,7 @@ _STEMS = {"NTU RGB+D": "ntu60", "NTU RGB+D 120": "ntu120"}
 class _Annotation(NamedTuple):
     name: str
     label: int
-    keypoint: NDArray
+    keypoint: NDArray[Any]
     """(frames, bodies, joints, 3)"""
     planar: bool
     columns: tuple[int, ...]
@@ -150,7 +150,7 @@ def _annotation(path: Path, index: int, annotation: Any, labels_required: bool) 
     return _Annotation(name, int(label), keypoint.transpose(1, 0, 2, 3), numbers == 2, columns)
 
 
-def _lifted(path: Path, name: str, annotation: dict, keypoint: NDArray) -> NDArray[np.float32]:
+def _lifted(path: Path, name: str, annotation: dict[str, Any], keypoint: NDArray[Any]) -> NDArray[np.float32]:
     """2D keypoints (M, T, J, 2) as 3D; joints with a score of 0 become NaN, bodies without any score zero."""
     found = np.zeros((*keypoint.shape[:3], 3), dtype=np.float32)
     found[..., :2] = keypoint
@@ -175,7 +175,7 @@ def _lifted(path: Path, name: str, annotation: dict, keypoint: NDArray) -> NDArr
     return found
 
 
-def _parts(path: Path, split: dict, names: list[str]) -> dict[str, IntArray]:
+def _parts(path: Path, split: dict[str, Any], names: list[str]) -> dict[str, IntArray]:
     place = {name: index for index, name in enumerate(names)}
     found = {}
     for key, wanted in split.items():

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def read_ragged(arrays: Arrays, form: str = "ragged npz", labels_required: bool 
     skeleton, notes = _skeleton(path, joint_names, np.asarray(arrays["edges"]))
     if "root" in arrays:
         skeleton = replace(skeleton, root=_root(arrays, len(joint_names)), centred=True)
-    label: NDArray | None = None
+    label: NDArray[Any] | None = None
     if "label" in arrays:
         label = np.asarray(arrays["label"])
         if label.dtype.kind in "US" and label.shape == (count,):
@@ -109,7 +110,7 @@ def _root(arrays: Arrays, joints: int) -> int:
     return int(root.reshape(-1)[0])
 
 
-def _skeleton(path: Path, joint_names: list[str], edges: NDArray) -> tuple[Skeleton, tuple[str, ...]]:
+def _skeleton(path: Path, joint_names: list[str], edges: NDArray[Any]) -> tuple[Skeleton, tuple[str, ...]]:
     if edges.size and (edges.dtype.kind not in "iu" or edges.ndim != 2 or edges.shape[1] != 2):
         raise DataError(f"{path}: 'edges' is {edges.dtype} {edges.shape}, expected integers (bones, 2)")
     pairs = (
@@ -161,13 +162,13 @@ def _read_joints(arrays: Arrays, form: str, offsets: IntArray, skeleton: Skeleto
     return Reading.packed(arrays.path, form, packer, skeleton)
 
 
-def _is_tidy(x: NDArray, offsets: IntArray) -> bool:
+def _is_tidy(x: NDArray[Any], offsets: IntArray) -> bool:
     """Whether clips of one body need no tidying: each begins and ends with a body."""
     some = np.diff(offsets) > 0
     return all(present(x[ends, 0]).all() for ends in (offsets[:-1][some], offsets[1:][some] - 1))
 
 
-def _blocks(x: Rows, offsets: IntArray) -> Iterator[tuple[IntArray, NDArray]]:
+def _blocks(x: Rows, offsets: IntArray) -> Iterator[tuple[IntArray, NDArray[Any]]]:
     """Whole clips of about CHUNK_BYTES: their offsets in the block, and the block (frames, M, J, 3)."""
     row = int(np.prod(x.shape[1:])) * x.dtype.itemsize
     step = max(1, CHUNK_BYTES // max(1, row))
@@ -208,7 +209,7 @@ def _parts(arrays: Arrays, count: int) -> dict[str, IntArray]:
     return found
 
 
-def ragged_arrays(clips: Clips) -> dict[str, NDArray]:
+def ragged_arrays(clips: Clips) -> dict[str, NDArray[Any]]:
     """The arrays of a ragged file of these clips, bodies padded to the most of them."""
     frames, most = clips.frames, int(clips.bodies.max(initial=1))
     x = np.zeros((int(frames.sum()), most, *clips.joints.shape[1:]), dtype=np.float32)

@@ -11,7 +11,7 @@ import tyro
 
 @dataclass(frozen=True)
 class Options:
-    """Write made-up .skeleton files with NTU's names, format and frame counts, to try things on. Example:
+    """Write made-up .skeleton files with NTU's names, format and frame counts, to try things on.
 
     python -m skelbench.data.synthetic raw/ --clips 2000 --faults 0.01
     """
@@ -29,6 +29,7 @@ class Options:
 
 
 def main() -> int:
+    """Write the files; the exit code."""
     options = tyro.cli(Options, prog="python -m skelbench.data.synthetic")
     from rich.console import Console
     from rich.progress import Progress

@@ -20,9 +20,8 @@ from skelbench.data.packing import concatenate
 from skelbench.data.synthetic.motion import ACTIONS, LEFT, RIGHT, Build, Style, joint_positions, perform
 
 CAMERAS = 3
-FRAME_RATE = (
-    15  #: of the corpus in memory, per second; half of Kinect's, so that a small machine trains on it
-)
+# Of the corpus in memory, per second; half of Kinect's, so that a small machine trains on it.
+FRAME_RATE = 15
 
 _AZIMUTH = {1: 0.0, 2: -np.pi / 4, 3: np.pi / 4}  # of each camera, seen from the performer
 _LIMBS = ((5, 6, 7, 21, 22), (9, 10, 11, 23, 24), (13, 14, 15), (17, 18, 19))  # what is occluded together
@@ -35,8 +34,10 @@ class Performance(NamedTuple):
     setup: int
     subject: int
     replication: int
-    action: int  #: 1-based
-    people: NDArray[np.float64]  #: (T, 1 or 2, 25, 3)
+    action: int
+    """1-based."""
+    people: NDArray[np.float64]
+    """(T, 1 or 2, 25, 3)."""
 
 
 def performances(
@@ -78,12 +79,12 @@ def _people(
         pose.travel[:, 2] -= distance / 2 if len(ACTIONS[action]) > 2 and ACTIONS[action][2] else 0
         people.append(joint_positions(pose, build))
     spot = np.array([rng.normal(0, 0.2), 0, rng.normal(0, 0.2)])
-    return np.stack(people, axis=1) + spot
+    placed: NDArray[np.float64] = np.stack(people, axis=1) + spot
+    return placed
 
 
 def observe(performance: Performance, camera: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """What a Kinect reports of it: (T', m, 25, 3), metres, y up, z away from the camera; absent bodies are
-    zero.
+    """What a Kinect reports of it: (T', m, 25, 3), metres, y up, z away from the camera; absent bodies are 0.
 
     T' can be less than the performance's frames: frames in which nobody was tracked are not recorded.
     """
@@ -116,7 +117,8 @@ def _in_camera(world: NDArray[np.float64], camera: int, setup: int) -> NDArray[n
     axes = np.array([[-cosine, 0, sine], [0, 1, 0], -towards])
     tilt = np.arctan2(height - 0.9, distance)
     turn = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
-    return (world - towards * distance - np.array([0, height, 0])) @ (turn @ axes).T
+    seen: NDArray[np.float64] = (world - towards * distance - np.array([0, height, 0])) @ (turn @ axes).T
+    return seen
 
 
 def _noise(body: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -1,5 +1,4 @@
-"""Twelve actions of a jointed body: angles over time, and the 25 Kinect joints they place (forward
-kinematics).
+"""Twelve actions of a jointed body: angles over time, and the 25 Kinect joints they place (forward kinematics).
 
 Body axes: x to the person's left, y up, z forward; angles in radians, lengths in metres. At rest all angles
 are zero: upright, limbs hanging down.
@@ -24,19 +23,20 @@ class Build:
     """Lengths of one person's body, in metres; adult means after Winter, Biomechanics of Human Movement, table 4."""
 
     height: float = 1.72
-    arm: float = 1.0  #: relative to the mean proportions, as the three below
+    arm: float = 1.0
+    """Relative to the mean proportions, as the three below."""
     leg: float = 1.0
     shoulders: float = 1.0
     trunk: float = 1.0
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Build:
+        """The build of some adult."""
         return cls(rng.uniform(1.5, 1.92), *rng.uniform(0.93, 1.07, 2), *rng.uniform(0.9, 1.1, 2))
 
 
 class Pose:
-    """Angles (T,) by name, zero where not set; `travel` (T, 3) moves the body in its own axes, `lift` off the
-    floor.
+    """Angles (T,) by name, zero where not set; `travel` (T, 3) moves the body in its own axes, `lift` off the floor.
 
     Arms and legs are addressed by side: `pose["elbow", LEFT]`.
     """
@@ -51,6 +51,7 @@ class Pose:
         return self.angles[name]
 
     def add(self, name: object, degrees: Array | float) -> None:
+        """Add to an angle."""
         self.angles[name] = self.angles[name] + np.asarray(degrees) * _DEGREE
 
 
@@ -123,7 +124,8 @@ class Style:
 
     size: float
     repeats: float
-    phase: float  #: radians
+    phase: float
+    """Radians."""
     side: int
 
 
