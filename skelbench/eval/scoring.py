@@ -31,7 +31,8 @@ def score_variant(
     measure.reset_peak(task.fabric.device)
     fitted = variant.fit(task)
     logits = fitted.test_logits.numpy()
-    train_label, label = task.clips.label[task.train.cpu()], task.clips.label[task.test.cpu()]
+    # As arrays: one index alone, a tensor, would give a number.
+    train_label, label = (task.clips.label[part.cpu().numpy()] for part in (task.train, task.test))
     correct = int((logits.argmax(1) == label).sum())
     _write(variant, task, fitted, fold, folder, config)
     if not results.of(variant.key):
