@@ -17,10 +17,10 @@ test: $(VENV)/installed
 check: $(VENV)/installed
 	$(BIN)/pre-commit run --all-files
 
-# The docs, into site/; every warning is an error.
+# The docs, into site/; every warning is an error, which --quiet would hide from --strict.
 docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[docs]' --no-build-isolation
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
