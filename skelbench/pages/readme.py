@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skelbench.errors import SkelbenchError
-from skelbench.pages.tables import Column, Row, columns, tables
+from skelbench.pages.tables import Column, Row, columns
 from skelbench.runs.files import write_text
 from skelbench.runs.numbers import count, percent
 from skelbench.runs.results import Results, Score, VariantInfo
@@ -82,11 +82,12 @@ def markdown(runs: Sequence[Results]) -> str:
         lines += _table(_released_columns(), _rows(runs[0]))
     else:
         lines += _table(_chosen(_ALONE), _rows(runs[0]))
-    return "\n".join([*lines, "", *dict.fromkeys(_provenance(run) for run in runs)])
+    # Two spaces break the line.
+    return "\n".join([*lines, "", "  \n".join(dict.fromkeys(_provenance(run) for run in runs))])
 
 
 def _rows(run: Results) -> list[Row]:
-    return [row for rows in tables(run).values() for row in rows]
+    return [Row(variant, scores) for variant, scores in run.rows()]
 
 
 def _chosen(titles: Sequence[str]) -> list[Column]:
@@ -142,7 +143,7 @@ def _provenance(run: Results) -> str:
     return (
         f"{info.dataset} {info.protocol}: {count(info.n_train, 'training clip')}, {count(info.n_test, 'test clip')}; "
         f"{count(len(seeds), 'seed')}; commit {revision}, torch {info.versions['torch']}, {info.device}, "
-        f"{count(info.threads, 'thread')}.  "
+        f"{count(info.threads, 'thread')}."
     )
 
 
