@@ -21,6 +21,7 @@ PAGES = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "results/README.md",
     *sorted(ROOT.glob("docs/**/*.md")),
     *INCLUDED,
 )
