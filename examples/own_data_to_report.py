@@ -65,9 +65,11 @@ def write(path: Path) -> None:
 
 
 def main(folder: Path) -> Results:
-    """Write the file, train three variants, leave a report; the same as
+    """Write the file, train three variants, leave a report.
 
-    skelbench eval xview --data FOLDER/mine.npz --variants conmlp-supcon,raw-linear,majority --epochs 20
+    On the command line, the latter two are
+
+        skelbench eval xview --data FOLDER/mine.npz --variants conmlp-supcon,raw-linear,majority --epochs 20
     """
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "mine.npz")

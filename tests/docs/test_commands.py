@@ -111,6 +111,41 @@ def test_every_option_in_a_sentence_exists(capsys):
                 assert re.search(rf"{re.escape(option)}\b", known), f"{name(page)}: no command has {option}"
 
 
+# What a command needs before its options.
+NEEDED = {
+    "fuse": ["runs/one"],
+    "view": ["clips.npz"],
+    "compare": ["runs/one", "runs/two"],
+    "predict": ["runs/one"],
+}
+
+
+def takes(command, words):
+    """Whether a command takes these options."""
+    try:
+        _parse([command, *NEEDED.get(command, []), *words])
+    except SystemExit as ended:
+        return not ended.code
+    return True
+
+
+def test_every_value_of_an_option_in_a_sentence_is_one(capsys):
+    every = {
+        (code, name(page))
+        for page in TODAY
+        for code in inline(page)
+        # A value in capitals stands for one.
+        if re.fullmatch(r"--[a-z][\w-]*( [^A-Z ]\S*)+", code)
+    }
+    assert any("--preset" in code for code, _ in every)
+    outside = ("--bench-size", "--benchmark-only", "--size", "--memory", "--device cuda")
+    for code, page in sorted(every):
+        if code.startswith(outside):
+            continue
+        assert any(takes(command, code.split()) for command in COMMANDS), f"{page}: no command takes {code}"
+    assert not takes("eval", ["--preset", "report"])
+
+
 def test_every_make_target_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for words, page in of(("make",)):
