@@ -91,5 +91,11 @@ def test_the_citation_has_the_version():
     assert re.search(r"^version: (.+)$", text, re.MULTILINE)[1] == version("skelbench")
 
 
+def test_the_compiler_that_is_asked_for_is_the_one_that_is_needed():
+    needed = re.search(r"CXX_STANDARD (\d+)", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))[1]
+    for page in ("README.md", "docs/index.md"):
+        assert f"C++{needed} compiler" in (ROOT / page).read_text(encoding="utf-8")
+
+
 def test_the_package_ships_its_types():
     assert (ROOT / "skelbench/py.typed").exists()
