@@ -1,11 +1,11 @@
 # Two commands on a fresh machine: `make eval` runs the main job, `make test` the tests.
-# Both make .venv first; a machine whose own torch should serve instead: see README, "On a GPU machine".
+# Both make .venv first; a machine whose own torch should serve instead: docs/gpu.md.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: eval test check gpu-check gpu-packages clean
+.PHONY: eval test check docs gpu-check gpu-packages clean
 
 eval: $(VENV)/installed
 	$(BIN)/python -m skelbench.eval xview
@@ -16,6 +16,11 @@ test: $(VENV)/installed
 # Everything that CI checks besides the tests.
 check: $(VENV)/installed
 	$(BIN)/pre-commit run --all-files
+
+# The docs, into site/; every warning is an error, which --quiet would hide from --strict.
+docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]' --no-build-isolation
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,4 +39,4 @@ gpu-packages:
 	  lightning-fabric lightning-utilities tyro docstring-parser shtab typeguard
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info skelbench/*.so skelbench/data/*.so
+	rm -rf $(VENV) build dist site *.egg-info skelbench/*.so skelbench/data/*.so

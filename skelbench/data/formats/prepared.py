@@ -51,8 +51,7 @@ def save(
     it is moved, after all else has been written.
 
     Raises:
-        DataError: `folder` holds something else, or the disk is full (what was written is then named and
-        kept).
+        DataError: `folder` holds something else, or the disk is full (what was written is then named and kept).
     """
     folder = Path(folder)
     if folder.exists() and not is_prepared(folder) and (not folder.is_dir() or any(folder.iterdir())):

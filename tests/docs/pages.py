@@ -1,0 +1,58 @@
+"""The pages whose code is tested, and the blocks of code in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sybil import Document, Example, Region
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
+
+ROOT = Path(__file__).parents[2]
+INCLUDED = (
+    *sorted(ROOT.glob("csrc/*/README.md")),
+    ROOT / "skelbench/graph2vec/README.md",
+    ROOT / "benchmarks/README.md",
+)
+"""READMEs beside the sources, which the docs include."""
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "results/README.md",
+    *sorted(ROOT.glob("docs/**/*.md")),
+    *INCLUDED,
+)
+_SNIPPET = "--8<--"
+# A command in a sentence: `skelbench eval xview`.
+_INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+
+
+def name(page: Path) -> str:
+    """A page as it is called in the output of a test."""
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page: Path, language: str) -> Iterator[Example]:
+    """The fenced blocks of a language, each in a document of its own: no block sees the names of another."""
+    # The language, then what a renderer may be told (`title="mylab.py"`).
+    lexer = RawFencedCodeBlockLexer(re.compile(rf"{language}(?: [^\n]*)?\n"))
+
+    def parser(document: Document) -> Iterator[Region]:
+        for region in lexer(document):
+            region.parsed = region.lexemes["source"]
+            region.evaluator = PythonEvaluator()
+            if not region.parsed.startswith(_SNIPPET):
+                yield region
+
+    count = len(list(Document.parse(str(page), parser).examples()))
+    for index in range(count):
+        yield list(Document.parse(str(page), parser).examples())[index]
+
+
+def inline(page: Path) -> list[str]:
+    """The code in sentences and tables, as it stands between backticks."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return [found.replace("\\|", "|") for found in _INLINE.findall(text)]
