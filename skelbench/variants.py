@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 
 from skelbench.errors import SkelbenchError
 from skelbench.runs.results import GROUPS, Group, Published
@@ -103,6 +104,8 @@ VARIANTS: tuple[Variant, ...] = (
         "restore_graph2vec",
         cell="lstm",
         published=Published(62.67, 76.2),
+        packages=("gensim",),
+        extra="graph",
     ),
     _graph(
         "graph2vec-gru",
@@ -111,6 +114,8 @@ VARIANTS: tuple[Variant, ...] = (
         "restore_graph2vec",
         cell="gru",
         published=Published(49.96, 74.8),
+        packages=("gensim",),
+        extra="graph",
     ),
     _graph("wl-bag-gru", "Learned WL subtrees, then a GRU, end to end", "wl_bag_gru", "restore_wl_bag"),
     Variant("majority", "Majority class", "control", "skelbench.training.controls:majority"),
@@ -173,6 +178,19 @@ def choose(names: Iterable[str]) -> tuple[Variant, ...]:
             )
         wanted |= keys
     return tuple(row for row in rows if row.key in wanted)
+
+
+def require_packages(rows: Iterable[Variant]) -> None:
+    """Look for the optional packages of rows.
+
+    Raises:
+        VariantError: one is missing; the message has the line that installs it.
+    """
+    for row in rows:
+        for package in row.packages:
+            if find_spec(package) is None:
+                source = f"'skelbench[{row.extra}]'" if row.extra else package
+                raise VariantError(f"{row.key} needs {package}, which is not installed: pip install {source}")
 
 
 def _installed() -> tuple[EntryPoint, ...]:

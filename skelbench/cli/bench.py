@@ -21,7 +21,7 @@ class Bench:
     The benchmarks belong to the checkout and its [bench] extra. Examples:
 
       skelbench bench
-      skelbench bench -- -k contrastive --size full
+      skelbench bench -k contrastive --size full
       skelbench bench -- --help
     """
 

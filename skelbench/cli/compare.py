@@ -27,6 +27,8 @@ class Compare:
     """The page."""
     anyway: bool = False
     """Also compare runs on different data or protocols."""
+    force: bool = False
+    """Overwrite the page where it exists."""
 
 
 def run(options: Compare, words: Sequence[str]) -> int:
@@ -35,7 +37,9 @@ def run(options: Compare, words: Sequence[str]) -> int:
     from skelbench.pages import base
     from skelbench.pages.compare import difference, render
     from skelbench.runs.compare import compare
+    from skelbench.runs.files import require_absent
 
+    require_absent(options.out, options.force)
     found = compare(options.runs, options.anyway)
     base.save(render(found), options.out)
     for name, values in found.differences:

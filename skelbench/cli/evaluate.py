@@ -6,6 +6,7 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, get_args
 
 import tyro
@@ -25,6 +26,10 @@ _PRESET_HELP = "Where epochs, batch size, rate and windows start from. " + "; ".
 class Eval(Config):  # noqa: D101 - its help is that of the configuration
     __doc__ = Config.__doc__
 
+    quiet: bool = may_change(False)
+    """Print nothing but errors."""
+    log: Path | None = may_change(None)
+    """Also write what is printed to this file, without bars."""
     preset: Annotated[Preset, tyro.conf.arg(help=_PRESET_HELP)] = may_change("quick")
 
     def config(self) -> Config:
@@ -47,7 +52,7 @@ def run(options: Eval, words: Sequence[str]) -> int:
     from skelbench.cli.terminal import Terminal
     from skelbench.eval.runner import run as run_job
 
-    terminal = Terminal()
+    terminal = Terminal(options.quiet, options.log)
     try:
         results = run_job(options.config(), terminal, shlex.join(["skelbench", *words]))
     except KeyboardInterrupt as stop:

@@ -36,12 +36,17 @@ class Fuse:
     the clips of two people. Without it, members with other test clips are refused."""
     out: Path | None = None
     """Folder for the fused scores, fused-seedS.npz (names, scores, label)."""
+    force: bool = False
+    """Write into the folder where it exists."""
 
 
 def run(options: Fuse, words: Sequence[str]) -> int:
     """Fuse, print the table, write the fused scores where a folder is named."""
+    from skelbench.runs.files import require_absent
     from skelbench.runs.fuse import fuse, parse, save
 
+    if options.out is not None:
+        require_absent(options.out, options.force)
     fusion = fuse(parse(options.members), options.of, options.common)
     show(fusion)
     if options.out is not None:

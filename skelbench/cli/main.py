@@ -73,6 +73,9 @@ def _run(words: Sequence[str]) -> int:
 
 def _parse(words: Sequence[str]) -> tuple[str, Any]:
     """The command's name, and its options."""
+    if words and words[0] == "bench" and not {"--", "-h", "--help"} & set(words):
+        # Everything behind it is the benchmarks' own.
+        words = ["bench", "--", *words[1:]]
     named = words[0] if words and words[0] in COMMANDS else None
     # A command's own help is its docstring; the list of commands has a line for each.
     choices = tuple(

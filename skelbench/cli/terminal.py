@@ -5,47 +5,69 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
 from skelbench.eval.progress import Progress
 from skelbench.pages.tables import columns, footnotes, headline, score_line, tables
+from skelbench.runs.files import FileError, reason
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.results import Failure, Results, RunInfo, Score, VariantInfo
 from skelbench.training.log import EpochLog
 
 
 class Terminal(Progress):
-    """Headline, a bar per variant (epoch, loss, clips/s, time left), a line per score, and the table at the end.
+    """Headline, bars (the whole job; epoch, loss, clips/s of a training), a line per score, the table at the end.
 
     Where the output is no terminal there are no bars, only the lines.
     """
 
-    def __init__(self) -> None:
-        self.console = Console(highlight=False)
+    def __init__(self, quiet: bool = False, log: Path | None = None) -> None:
+        """A terminal.
+
+        Args:
+            quiet: print nothing.
+            log: file that gets every line, too.
+
+        Raises:
+            FileError: the log cannot be written.
+        """
+        self.console = Console(highlight=False, quiet=quiet)
+        self._log: Console | None = None
+        if log is not None:
+            try:
+                self._file = open(log, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
+            except OSError as error:
+                raise FileError(f"--log {log} cannot be written: {reason(error, log)}") from error
+            self._log = Console(file=self._file, highlight=False, width=120)
         self.bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
             console=self.console,
             transient=True,
-            disable=not self.console.is_terminal,
+            disable=not self.console.is_terminal or quiet,
         )
         self.folder: Path | None = None
         self._title = ""
         self._stage: str | None = None
+        self._training: TaskID | None = None
+        self._job: TaskID | None = None
 
     def begin(self, info: RunInfo, variants: list[VariantInfo], folder: Path) -> None:
         """Show the headline and the output folder."""
         self.folder = folder
         for line in headline(info, variants):
-            self.console.print(line, style="bold yellow" if "SYNTHETIC" in line else None, markup=False)
-        self.console.print(f"output: {folder}", markup=False, soft_wrap=True)
+            self._print(line, style="bold yellow" if "SYNTHETIC" in line else None, markup=False)
+        self._print(f"output: {folder}", markup=False, soft_wrap=True)
+        trainings = len(variants) * len(info.config["seeds"]) * max(1, len(info.folds))
+        self._job = self.bars.add_task("all trainings", total=trainings, detail="")
         self.bars.start()
 
     def variant(self, variant: VariantInfo, seed: int) -> None:
@@ -60,40 +82,60 @@ class Terminal(Progress):
         if log.stage != self._stage:
             self._clear()
             self._stage = log.stage
-            self.bars.add_task(f"{self._title} {log.stage}", total=log.epochs, detail="")
+            self._training = self.bars.add_task(f"{self._title} {log.stage}", total=log.epochs, detail="")
         # An embedding's epochs come without a loss.
         detail = "" if math.isnan(log.loss) else f"loss {log.loss:.3f}  {log.clips_per_s:,.0f} clips/s"
-        self.bars.update(self.bars.task_ids[-1], completed=log.epoch, detail=detail)
+        if self._training is not None:
+            self.bars.update(self._training, completed=log.epoch, detail=detail)
 
     def score(self, score: Score) -> None:
         """Print a line."""
-        self._clear()
-        self.console.print(score_line(score), markup=False, soft_wrap=True)
+        self._advance()
+        self._print(score_line(score), markup=False, soft_wrap=True)
 
     def failure(self, failure: Failure) -> None:
         """Print a line."""
-        self._clear()
+        self._advance()
         line = f"{failure.variant:18} seed {failure.seed}  FAILED: {failure.reason}"
-        self.console.print(line, markup=False, soft_wrap=True)
+        self._print(line, markup=False, soft_wrap=True)
 
     def end(self, results: Results, folder: Path) -> None:
         """Print the table."""
-        self.close()
-        self.console.print()
-        self.console.print(results_table(results))
+        self._stop()
+        self._print()
+        self._print(results_table(results))
         for line in footnotes(results):
-            self.console.print(line, markup=False)
+            self._print(line, markup=False)
         run = RunFolder(folder)
-        self.console.print(f"\nReport: {run.page}\nEverything else: {folder}", markup=False, soft_wrap=True)
+        self._print(f"\nReport: {run.page}\nEverything else: {folder}", markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """Give the terminal back (also after an error)."""
+        self._stop()
+        if self._log is not None:
+            self._file.close()
+
+    def _print(self, *what: Any, **how: Any) -> None:
+        self.console.print(*what, **how)
+        if self._log is not None:
+            self._log.print(*what, **how)
+
+    def _advance(self) -> None:
         self._clear()
-        self.bars.stop()
+        if self._job is not None:
+            self.bars.advance(self._job)
 
     def _clear(self) -> None:
-        for task in self.bars.task_ids:
-            self.bars.remove_task(task)
+        if self._training is not None:
+            self.bars.remove_task(self._training)
+            self._training = None
+
+    def _stop(self) -> None:
+        self._clear()
+        if self._job is not None:
+            self.bars.remove_task(self._job)
+            self._job = None
+        self.bars.stop()
 
 
 def results_table(results: Results) -> Table:

@@ -45,6 +45,8 @@ class View:
     """At most so many frames are shown, spread evenly."""
     seed: Seed = 0
     """Of the augmentation's draws."""
+    force: bool = False
+    """Overwrite the file where it exists."""
 
 
 class ViewError(SkelbenchError):
@@ -69,12 +71,14 @@ def view(options: View) -> Path:
     from skelbench.eval.samples import pack
     from skelbench.pages import base
     from skelbench.pages.view import Shown, gif, render
+    from skelbench.runs.files import require_absent
 
     require_in_range(options)
     clips, index = find(options.clip)
     out = options.out or Path(f"{clips.names[index]}.html".replace("/", "-"))
     if out.suffix not in (".html", ".gif"):
         raise ViewError(f"--out {out}: name a .html or a .gif")
+    require_absent(out, options.force)
     clips = clips.select(np.array([index]))
     name, said, align = str(clips.names[0]), None, "none"
     if options.run is not None:

@@ -31,7 +31,7 @@ from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.task import Task
 from skelbench.training.variant import Variant, name_of
-from skelbench.variants import choose
+from skelbench.variants import choose, require_packages
 
 
 def run(config: Config, progress: Progress | None = None, command: str | None = None) -> Results:
@@ -50,6 +50,7 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
     config.check()
     progress = progress or Progress()
     variants = choose(config.variants)
+    require_packages(variants)
     fabric = make_fabric(config)
     clips = load_clips(config)
     splits = load_splits(clips, config, config.protocol, config.settings.sampling)

@@ -76,6 +76,16 @@ def locked(folder: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+def require_absent(path: Path, force: bool, option: str = "--out") -> None:
+    """Refuse to overwrite a file unless it is wanted.
+
+    Raises:
+        FileError: the file exists and not `force`.
+    """
+    if path.exists() and not force:
+        raise FileError(f"{option} {path} exists: --force overwrites it")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text in place of `path`.
 

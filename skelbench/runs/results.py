@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
 from skelbench.errors import SkelbenchError
 from skelbench.runs.files import write_text
+from skelbench.runs.numbers import spread
 
 SCHEMA = 2
 Group = Literal["supervised", "self-supervised", "control"]
@@ -137,6 +139,14 @@ class Score:
     """How this variant was trained; empty where nothing is."""
 
 
+# The fields of a score that are one number or text.
+_PLAIN = [
+    item.name
+    for item in fields(Score)
+    if item.name not in ("top1_interval", "speed", "curves", "test_curve", "pretraining_curve", "stages")
+]
+
+
 @dataclass(frozen=True)
 class Failure:
     """A variant that could not be trained or scored with one seed."""
@@ -186,7 +196,7 @@ class RunInfo:
     """Names of the folds, where the protocol has several."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Results:
     """A run: what it is about, its variants, and a score for each variant and seed."""
 
@@ -220,6 +230,54 @@ class Results:
     def counts(self, variant: str) -> list[tuple[int, int, int]]:
         """(seed, clips right, clips tested) of every score of one variant."""
         return [(score.seed, score.correct, score.n_test) for score in self.of(variant)]
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame` with a row per score: the numbers of `Score`, title, group and family of its variant.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        import pandas
+
+        rows = []
+        for score in self.scores:
+            row = self.variant(score.variant)
+            flat = {
+                k: v
+                for k, v in asdict(score).items()
+                if k not in ("curves", "stages", "speed") and "curve" not in k
+            }
+            low, high = score.top1_interval
+            flat |= {"top1_low": low, "top1_high": high, **asdict(score.speed)}
+            rows.append({"title": row.title, "group": row.group, "family": row.family, **flat})
+        return pandas.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        info = self.info
+        cells = [
+            (
+                row.key,
+                row.title,
+                spread([score.top1 for score in scores]),
+                spread([score.knn1 for score in scores]),
+            )
+            for row, scores in self.rows()
+        ]
+        body = "".join(
+            "<tr>"
+            + "".join(f"<td>{escape(cell)}</td>" for cell in (*row, str(len(self.of(row[0])))))
+            + "</tr>"
+            for row in cells
+        )
+        titles = "".join(f"<th>{title}</th>" for title in ("variant", "", "top-1 %", "kNN-1 %", "scores"))
+        caption = escape(f"{info.dataset}, {info.protocol}" + (" (synthetic data)" if info.synthetic else ""))
+        return f"<table><caption>{caption}</caption><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+
+    def __repr__(self) -> str:
+        """One line; every number is in the fields."""
+        scores = ", ".join(f"{row.key} {spread([s.top1 for s in own])}" for row, own in self.rows())
+        return f"Results({self.info.dataset}, {self.info.protocol}: {scores or 'no scores'})"
 
     def save(self, path: Path) -> None:
         """Write atomically: a reader sees the old file or the new one.

@@ -48,6 +48,10 @@ class Variant:
     table: str = ""
     """Heading of the report's table; by default the group's, or the family's where it is another one."""
     published: Published | None = None
+    packages: tuple[str, ...] = ()
+    """Optional packages that its training imports; they are looked for before any work."""
+    extra: str = ""
+    """The extra of skelbench that brings them."""
 
     @property
     def info(self) -> VariantInfo:

@@ -250,3 +250,45 @@ def test_every_note_of_the_data_reaches_terminal_page_markdown_and_results(tmp_p
         assert " ".join(note.split()) in " ".join(printed.split())
         assert note in (out / "report.md").read_text()
     assert "not found" in (out / "report.html").read_text()
+
+
+def test_quiet_prints_nothing_and_the_log_has_it_all(folder, tmp_path, capsys):
+    words = ("--data", folder, "--variants", "majority", "--out", tmp_path / "out", "--log", tmp_path / "log")
+    code, printed, error = command_line(capsys, "eval", *words, "--quiet")
+    assert (code, printed, error) == (0, "", "")
+    logged = (tmp_path / "log").read_text()
+    assert "majority           seed 0  top-1 33.3" in logged
+    assert str(tmp_path / "out" / "report.html") in logged
+    code, _, error = command_line(capsys, "eval", *words[:-1], tmp_path / "no" / "log", "--resume")
+    assert code == 2
+    assert "--log" in error
+
+
+def test_a_missing_package_is_said_before_any_work(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("skelbench.variants.find_spec", lambda name: None)
+    code, _, error = command_line(
+        capsys, "eval", "--data", folder, "--variants", "majority,graph2vec-gru", "--out", tmp_path / "out"
+    )
+    assert code == 2
+    assert (
+        error == "error: graph2vec-gru needs gensim, which is not installed: pip install 'skelbench[graph]'\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["compare", "fuse", "view"])
+def test_nothing_is_overwritten_without_force(command, folder, tmp_path, capsys):
+    from tests.runs.made_up import write_run
+
+    write_run(tmp_path / "a")
+    out = tmp_path / {"compare": "page.html", "fuse": "fused", "view": "clip.html"}[command]
+    words = {
+        "compare": (tmp_path / "a", tmp_path / "a"),
+        "fuse": (f"{tmp_path / 'a'}:conmlp-supcon", f"{tmp_path / 'a'}:majority"),
+        "view": (f"{folder}:3",),
+    }[command]
+    assert command_line(capsys, command, *words, "--out", out)[0] == 0
+    code, _, error = command_line(capsys, command, *words, "--out", out)
+    assert code == 2
+    assert f"{out} exists: --force overwrites it" in error
+    assert command_line(capsys, command, *words, "--out", out, "--force")[0] == 0

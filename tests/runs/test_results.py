@@ -1,6 +1,6 @@
 """results.json goes out and comes back the same, and says what is wrong with what it cannot read."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -49,6 +49,23 @@ def test_a_list_of_numbers_is_one_line(results, tmp_path):
     results.save(path)
     assert '"loss": [1.0, 2.5e-07, 3.0]' in path.read_text()
     assert Results.load(path) == results
+
+
+def test_results_are_a_data_frame(results):
+    pytest.importorskip("pandas")
+    frame = results.to_pandas()
+    assert frame.loc[0, "variant"] == "majority"
+    assert frame.loc[0, "title"] == "Majority"
+    assert frame.loc[0, "top1_low"] == 0.1
+    assert frame.loc[0, "latency_p50_ms"] == 0.1
+
+
+def test_results_show_themselves_in_a_line_and_as_a_small_table(results):
+    results.variants[0] = replace(results.variants[0], title="a <b>")
+    shown = results._repr_html_()
+    assert "a &lt;b&gt;" in shown
+    assert len(shown) < 1000
+    assert repr(results) == "Results(synthetic, xview: majority 50.0)"
 
 
 def test_another_schema_is_refused(results, tmp_path):

@@ -96,7 +96,7 @@ def test_confusion_counts_every_clip_of_every_seed():
 
 def test_unreadable_scores_are_named(tmp_path):
     with pytest.raises(RunError, match=r"scores/x-seed0\.npz cannot be read"):
-        RunFolder(tmp_path).load_scores(SimpleNamespace(variant="x", seed=0))
+        RunFolder(tmp_path).load_scores(SimpleNamespace(variant="x", seed=0, fold=""))
 
 
 def test_wilson_is_the_published_formula():
