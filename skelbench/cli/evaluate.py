@@ -30,20 +30,28 @@ class Eval(Config):  # noqa: D101 - its help is that of the configuration
     """Print nothing but errors."""
     log: Path | None = may_change(None)
     """Also write what is printed to this file, without bars."""
+    config: Path | None = may_change(None)
+    """A file of options, such as a run's own config.yaml; what is given on the command line goes before it."""
     preset: Annotated[Preset, tyro.conf.arg(help=_PRESET_HELP)] = may_change("quick")
 
-    def config(self) -> Config:
+    def job(self) -> Config:
         """The configuration without what only the command line knows."""
         return Config(**{item.name: getattr(self, item.name) for item in fields(Config)})
 
 
 def default(words: Sequence[str]) -> Eval:
-    """The options before the words are read: those of the preset that they name, so that --help shows its values."""
+    """The options before the words are read: those of the preset or file that they name, as --help shows them.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", default="quick")
-    named = parser.parse_known_args(list(words))[0].preset
-    preset: Preset = named if named in get_args(Preset) else "quick"
-    return Eval(settings=PRESETS[preset], preset=preset)
+    parser.add_argument("--config", type=Path)
+    named = parser.parse_known_args(list(words))[0]
+    preset: Preset = named.preset if named.preset in get_args(Preset) else "quick"
+    base = Eval(settings=PRESETS[preset], preset=preset)
+    return base if named.config is None else Eval.from_yaml(named.config, base)
 
 
 def run(options: Eval, words: Sequence[str]) -> int:
@@ -54,7 +62,7 @@ def run(options: Eval, words: Sequence[str]) -> int:
 
     terminal = Terminal(options.quiet, options.log)
     try:
-        results = run_job(options.config(), terminal, shlex.join(["skelbench", *words]))
+        results = run_job(options.job(), terminal, shlex.join(["skelbench", *words]))
     except KeyboardInterrupt as stop:
         if terminal.folder is not None:
             again = shlex.join(["skelbench", *_resuming(words, str(terminal.folder))])

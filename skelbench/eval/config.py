@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import tyro
+import yaml
 
-from skelbench.options import ConfigError, Count, Seed, may_change, require_in_range
+from skelbench.options import ConfigError, Count, Seed, as_record, may_change, require_in_range
 from skelbench.runs.results import GROUPS
 from skelbench.training.settings import PRESETS, Settings
 from skelbench.variants import FAMILIES, known_keys
@@ -96,6 +98,9 @@ class Config(MachineOptions, DataOptions):
     """Every variant is trained once per seed."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = PRESETS["quick"]
     """Hyper-parameters."""
+    shard: str | None = may_change(None)
+    """i/n: only the i-th of n shares of the trainings (variant, seed, fold). `skelbench merge` makes one run of the
+    shares."""
     cache: Path | None = may_change(None)
     """graph2vec: folder that keeps embeddings for the next run. Default: kept in --out until the run ends."""
     representations: bool = False
@@ -118,6 +123,53 @@ class Config(MachineOptions, DataOptions):
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, one) else tuple(value))
 
+    def to_yaml(self) -> str:
+        """The configuration as a file that `--config` takes; a setting stands beside the options."""
+        text: str = yaml.safe_dump(
+            {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in as_record(self).items()
+            }
+            | asdict(self.settings),
+            sort_keys=False,
+        )
+        return text
+
+    @classmethod
+    def from_yaml(cls, path: Path, base: Self) -> Self:
+        """A configuration from a file; what it does not name is as in `base`.
+
+        Raises:
+            ConfigError: the file cannot be read, or names what is no option; the message names both.
+        """
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"--config {path} cannot be read: {str(error).splitlines()[0]}") from error
+        if not isinstance(raw, dict):
+            raise ConfigError(f"--config {path} holds no options, but a {type(raw).__name__}")
+        own = {item.name for item in fields(base)} - {"settings"}
+        unknown = [str(name) for name in raw if name not in own | set(asdict(base.settings))]
+        if unknown:
+            raise ConfigError(f"--config {path}: {unknown[0]} is no option; see skelbench eval --help")
+        settings = replace(base.settings, **{name: value for name, value in raw.items() if name not in own})
+        return replace(base, settings=settings, **{name: value for name, value in raw.items() if name in own})
+
+    def share(self) -> tuple[int, int]:
+        """Which share of the trainings, from 0, and of how many.
+
+        Raises:
+            ConfigError: --shard is not i/n with 1 <= i <= n.
+        """
+        if self.shard is None:
+            return 0, 1
+        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", self.shard)
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise ConfigError(
+                f"--shard is {self.shard!r}: it must be i/n with i from 1 to n, 2/4 for instance"
+            )
+        return int(found[1]) - 1, int(found[2])
+
     def check(self) -> None:
         """Hold the options against their ranges and each other.
 
@@ -129,6 +181,7 @@ class Config(MachineOptions, DataOptions):
             raise ConfigError("--batch-size is 1, a contrastive batch needs at least 2 clips")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError(f"--seeds is {self.seeds}, it needs one or more different numbers")
+        self.share()
         if self.resume and self.out is None:
             raise ConfigError("--resume needs --out, the folder of the run to continue")
         if self.restart and not self.resume:

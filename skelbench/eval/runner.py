@@ -23,6 +23,7 @@ from skelbench.eval.scoring import score_variant
 from skelbench.options import as_record
 from skelbench.pages import markdown
 from skelbench.pages import run as page
+from skelbench.runs.files import write_text
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.numbers import count
 from skelbench.runs.provenance import command_line, git_revision, processor, versions
@@ -91,6 +92,7 @@ def _begin(config: Config, folder: RunFolder, info: RunInfo, variants: Sequence[
                 f"--out {folder.path} already holds a run: --resume continues it; or name another folder"
             )
         results = resumed(without(folder.load(), config.restart, folder), info, described)
+    write_text(folder.config, config.to_yaml())
     # What was begun is known, should the run be stopped before its first score.
     results.save(folder.results)
     return results
@@ -106,12 +108,14 @@ def _train_all(
 ) -> None:
     """Train and score what `results` lacks, and add it."""
     dataset = PackedDataset(loaded.clips, loaded.fabric.device)
-    for variant in variants:
-        for seed in config.seeds:
-            for split in loaded.splits:
-                if any((score.seed, score.fold) == (seed, split.fold) for score in results.of(variant.key)):
-                    continue
-                _train_one(Job(variant, seed, split), config, folder, results, loaded, dataset, progress)
+    jobs = [
+        Job(variant, seed, split) for variant in variants for seed in config.seeds for split in loaded.splits
+    ]
+    place, shares = config.share()
+    for job in jobs[place::shares]:
+        done = {(score.seed, score.fold) for score in results.of(job.variant.key)}
+        if (job.seed, job.split.fold) not in done:
+            _train_one(job, config, folder, results, loaded, dataset, progress)
 
 
 @dataclass(frozen=True)

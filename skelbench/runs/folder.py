@@ -1,7 +1,7 @@
 """The folder of a run: the one place that knows which file lies where.
 
 RUN/
-  report.html  report.md  results.json
+  report.html  report.md  results.json  config.yaml
   scores/VARIANT-seedS.npz              logits of every test clip
   weights/VARIANT-seedS.safetensors     the trained classifier
   samples/VARIANT-seedS.json            the map and the failures that a page shows
@@ -46,6 +46,11 @@ class RunFolder:
     def results(self) -> Path:
         """What the run found, `skelbench.runs.results.Results`."""
         return self.path / "results.json"
+
+    @property
+    def config(self) -> Path:
+        """The configuration, as `skelbench eval --config` takes it."""
+        return self.path / "config.yaml"
 
     @property
     def page(self) -> Path:

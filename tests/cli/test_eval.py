@@ -292,3 +292,42 @@ def test_nothing_is_overwritten_without_force(command, folder, tmp_path, capsys)
     assert code == 2
     assert f"{out} exists: --force overwrites it" in error
     assert command_line(capsys, command, *words, "--out", out, "--force")[0] == 0
+
+
+def test_the_configuration_of_a_run_makes_the_run_again(folder, tmp_path, capsys):
+    words = (
+        "--data",
+        folder,
+        "--variants",
+        "raw-linear,majority",
+        "--seeds",
+        "3,4",
+        "--threads",
+        "1",
+        *QUICK,
+    )
+    assert command_line(capsys, "eval", "xsub", *words, "--out", tmp_path / "one")[0] == 0
+    again = ("--config", tmp_path / "one" / "config.yaml", "--out", tmp_path / "two", "--seeds", "4")
+    assert command_line(capsys, "eval", *again)[0] == 0
+    one, two = (Results.load(tmp_path / name / "results.json") for name in ("one", "two"))
+    assert two.info.protocol == "xsub"
+    assert two.info.settings == one.info.settings
+    assert [score.seed for score in two.scores] == [4, 4]
+    assert {score.scores_sha256 for score in two.scores} <= {score.scores_sha256 for score in one.scores}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nothing: 3", "nothing is no option"),
+        ("[1]", "holds no options"),
+        ("a: [", "cannot be read"),
+        ("lr: -1", "--lr is -1"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_one_line(text, said, tmp_path, capsys):
+    (tmp_path / "it.yaml").write_text(text)
+    code, _, error = command_line(capsys, "eval", "--config", tmp_path / "it.yaml", "--out", tmp_path / "out")
+    assert code == 2
+    assert said in error
+    assert error.count("\n") == 1

@@ -96,7 +96,7 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(data, tmp_path):
 
 def test_no_checkpoint_stays_behind(finished):
     kept = {path.name for path in finished.path.iterdir()}
-    assert kept == {"report.html", "report.md", "results.json", "samples", "scores", "weights"}
+    assert kept == {"config.yaml", "report.html", "report.md", "results.json", "samples", "scores", "weights"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+"""Merging the runs of several jobs into one: the shards of an array job, or seeds trained on several machines."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from skelbench.errors import SkelbenchError
+from skelbench.runs.files import FileError, reason, replacing
+from skelbench.runs.folder import RunFolder
+from skelbench.runs.results import Results, Score
+
+# What every score of a run rests on.
+_SAME = ("dataset", "protocol", "data_sha256", "n_train", "n_test", "folds", "class_names", "settings")
+# What bits may depend on.
+_NOTED = ("device", "threads", "git_revision", "versions")
+
+
+class MergeError(SkelbenchError):
+    """Runs that do not belong together; one line."""
+
+
+def merge(paths: Sequence[Path], out: Path) -> Results:
+    """Make one run of several, in a new folder; the runs themselves stay as they are.
+
+    Args:
+        paths: folders of the runs.
+        out: the folder of the merged run; it may not hold a run.
+
+    Raises:
+        MergeError: the runs were made of other data or with other settings, or disagree on a score.
+        RunError: a folder that is no run, or a file of it that cannot be read.
+        FileError: a file cannot be written.
+    """
+    if len(paths) < 2:
+        raise MergeError("merging needs two runs or more")
+    folder = RunFolder(out)
+    if folder.exists():
+        raise MergeError(f"--out {out} already holds a run: name another folder")
+    sources = [RunFolder(path) for path in paths]
+    runs = [source.load() for source in sources]
+    for path, results in zip(paths[1:], runs[1:], strict=True):
+        _require_same(paths[0], runs[0], path, results)
+    merged = _together(paths, runs)
+    folder.make()
+    for source, results in zip(sources, runs, strict=True):
+        for score in results.scores:
+            source.load_scores(score)
+            _copy(source, folder, score)
+    merged.save(folder.results)
+    return merged
+
+
+def _require_same(first: Path, one: Results, path: Path, other: Results) -> None:
+    for name in _SAME:
+        before, now = getattr(one.info, name), getattr(other.info, name)
+        if before != now:
+            raise MergeError(
+                f"{path} does not belong to {first}: {name} is {_short(now)}, not {_short(before)}"
+            )
+    if one.info.config.get("precision") != other.info.config.get("precision"):
+        raise MergeError(f"{path} does not belong to {first}: it was trained in another precision")
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _together(paths: Sequence[Path], runs: Sequence[Results]) -> Results:
+    variants = {row.key: row for results in runs for row in results.variants}
+    scores: dict[tuple[str, int, str], Score] = {}
+    for path, results in zip(paths, runs, strict=True):
+        for score in results.scores:
+            key = (score.variant, score.seed, score.fold)
+            if key in scores and scores[key].scores_sha256 != score.scores_sha256:
+                raise MergeError(f"{path} disagrees with another run on {score.variant}, seed {score.seed}")
+            scores.setdefault(key, score)
+    order = list(variants)
+    first = runs[0].info
+    caveats = list(dict.fromkeys(caveat for results in runs for caveat in results.info.caveats))
+    for name in _NOTED:
+        if any(getattr(results.info, name) != getattr(first, name) for results in runs):
+            caveats.append(f"the merged runs differ in {name}")
+    seeds = sorted({score.seed for score in scores.values()})
+    config = first.config | {"variants": order, "seeds": seeds}
+    return Results(
+        replace(
+            first, caveats=caveats, config=config, command=f"skelbench merge {' '.join(map(str, paths))}"
+        ),
+        list(variants.values()),
+        sorted(scores.values(), key=lambda score: (order.index(score.variant), score.seed, score.fold)),
+        [
+            failure
+            for results in runs
+            for failure in results.failures
+            if (failure.variant, failure.seed, failure.fold) not in scores
+        ],
+    )
+
+
+def _copy(source: RunFolder, folder: RunFolder, score: Score) -> None:
+    """The files of one score that are there."""
+    job = score.variant, score.seed, score.fold
+    for name in ("scores", "weights", "representations", "samples"):
+        path: Path = getattr(source, name)(*job)
+        if not path.exists():
+            continue
+        try:
+            with replacing(getattr(folder, name)(*job)) as partial:
+                shutil.copyfile(path, partial)
+        except OSError as error:
+            raise FileError(f"{path} cannot be copied: {reason(error, path)}") from error
