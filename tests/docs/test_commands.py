@@ -58,7 +58,12 @@ SKELBENCH = [
 
 
 @pytest.mark.parametrize(("words", "page"), SKELBENCH, ids=[shlex.join(words) for words, _ in SKELBENCH])
-def test_a_documented_command_is_taken(words, page, capsys):
+def test_a_documented_command_is_taken(words, page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    if "--config" in words:  # the one file that is read with the options
+        path = tmp_path / words[words.index("--config") + 1]
+        path.parent.mkdir(parents=True)
+        path.touch()
     try:
         _parse(words)
     except SystemExit as ended:
