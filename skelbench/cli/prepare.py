@@ -35,10 +35,16 @@ class Prepare:
     """Folder for the dataset."""
     missing_list: tuple[Path, ...] = ()
     """Official lists of samples with missing skeletons; those that lie in RAW are found."""
+    labels: Path | None = None
+    """Table of labels, for files of other names than NTU's. Default: labels.csv in RAW, if there is one."""
     threads: Count | None = None
     """Files read at once. Default: the number of processors."""
-    export: Annotated[tuple[Literal["ctrgcn", "pyskl"], ...], tyro.conf.arg(metavar="FORMAT ...")] = ()
-    """Also write public formats: ctrgcn (NTU60_CV.npz and so on), pyskl (ntu60_3danno.pkl)."""
+    export: Annotated[
+        tuple[Literal["ctrgcn", "pyskl", "nctvm", "ragged", "hdf5", "csv"], ...],
+        tyro.conf.arg(metavar="FORMAT ..."),
+    ] = ()
+    """Also write public formats: ctrgcn (NTU60_CV.npz and so on), pyskl (ntu60_3danno.pkl), nctvm (2s-AGCN's .npy with
+    label .pkl), ragged (.npz), hdf5, csv."""
     export_to: Path | None = None
     """Folder for the exports. Default: beside OUT."""
     json_graphs: Path | None = None
@@ -84,6 +90,7 @@ def _prepare(options: Prepare, raw: Path, out: Path) -> int:
             options.missing_list,
             options.threads,
             lambda done, total: bar.update(task, completed=done, total=total),
+            labels=options.labels,
         )
     if outcome.clips.synthetic:
         print("SYNTHETIC DATA: the raw folder was made up by skelbench.data.synthetic")

@@ -92,6 +92,7 @@ def _begin(config: Config, folder: RunFolder, info: RunInfo, variants: Sequence[
                 f"--out {folder.path} already holds a run: --resume continues it; or name another folder"
             )
         results = resumed(without(folder.load(), config.restart, folder), info, described)
+        folder.tidy(results)
     write_text(folder.config, config.to_yaml())
     # What was begun is known, should the run be stopped before its first score.
     results.save(folder.results)

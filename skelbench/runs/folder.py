@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,6 +172,17 @@ class RunFolder:
         """Remove every file of one variant with one seed."""
         for path in (self.scores, self.weights, self.representations, self.samples, self.checkpoint):
             path(variant, seed, fold).unlink(missing_ok=True)
+
+    def tidy(self, results: Results) -> None:
+        """Remove what a killed process left: files half written, and checkpoints of trainings that are scored."""
+        for partial in self.path.rglob(".*.partial"):
+            partial.unlink(missing_ok=True)
+        for score in results.scores:
+            path = self.checkpoint(score.variant, score.seed, score.fold)
+            for left in (path, path.with_suffix(".previous")):
+                left.unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.path / "checkpoints").rmdir()
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep the folder to this process, see `skelbench.runs.files.locked`."""

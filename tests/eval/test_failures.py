@@ -99,6 +99,16 @@ def test_no_checkpoint_stays_behind(finished):
     assert kept == {"config.yaml", "report.html", "report.md", "results.json", "samples", "scores", "weights"}
 
 
+def test_what_a_killed_process_left_is_removed_on_resume(data, finished):
+    left = [finished.path / "scores" / ".conmlp-ce-seed0.npz.partial", finished.checkpoint("conmlp-ce", 0)]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    run(config_of(data=data, out=finished.path, variants=("conmlp-ce", "majority"), resume=True, **QUICK))
+    assert not any(path.exists() for path in left)
+    test_no_checkpoint_stays_behind(finished)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
