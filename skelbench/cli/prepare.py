@@ -67,7 +67,11 @@ def run(options: Prepare, words: Sequence[str]) -> int:
         return 0
     if options.raw is None or options.out is None:
         raise ConfigError("name RAW and OUT (or --check OUT); see skelbench prepare --help")
-    return _prepare(options, options.raw, options.out)
+    try:
+        return _prepare(options, options.raw, options.out)
+    except KeyboardInterrupt as stop:
+        stop.args = (f"stopped; the same command continues in {options.out}",)
+        raise
 
 
 def _prepare(options: Prepare, raw: Path, out: Path) -> int:

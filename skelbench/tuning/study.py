@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,14 @@ NAMES = {"lr": "rate", "temperature": "tau", "k1": "k1", "k2": "k2"}
 # How often a trial is compared with others while it trains.
 LOOKS = 5
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+OnTrial = Callable[[int, float | None, dict[str, float], float | None], object]
+"""Number of a trial, its validation top-1 (None: pruned), its hyper-parameters, the best top-1 so far."""
+
+
+def _silent(number: int, value: float | None, params: dict[str, float], best: float | None) -> None:
+    pass
 
 
 class TuneError(SkelbenchError):
@@ -130,7 +138,7 @@ class Study:
             own["temperature"] = 0.1 if "k1" in self.variant.loss_options else 0.07
         return {name: own[name] for name in searched(self.variant)}
 
-    def work(self, worker: int = 0) -> None:
+    def work(self, worker: int = 0, on_trial: OnTrial = _silent) -> None:
         """Run trials until the study has as many as wanted."""
         finished = len(self.study.get_trials(deepcopy=False, states=_DONE))
         if finished >= self.options.trials:
@@ -139,9 +147,15 @@ class Study:
         self.study.sampler = optuna.samplers.TPESampler(
             seed=self.options.seed + 1009 * worker + finished, constant_liar=True
         )
-        self.study.optimize(
-            self._trial, callbacks=[MaxTrialsCallback(self.options.trials, states=_DONE)], catch=()
-        )
+
+        def tell(study: optuna.Study, trial: FrozenTrial) -> None:
+            complete = [t.value for t in study.get_trials(deepcopy=False) if t.value is not None]
+            values = {NAMES[name]: value for name, value in trial.params.items()}
+            pruned = trial.state != TrialState.COMPLETE
+            on_trial(trial.number, None if pruned else trial.value, values, max(complete, default=None))
+
+        limit = MaxTrialsCallback(self.options.trials, states=_DONE)
+        self.study.optimize(self._trial, callbacks=[tell, limit], catch=())
 
     def _trial(self, trial: optuna.Trial) -> float:
         """Validation top-1 of the linear probe after training with what the trial suggests."""
@@ -247,8 +261,12 @@ def _worker(options: Tune, worker: int) -> None:
     Study(options).work(worker)
 
 
-def tune(options: Tune) -> Path:
+def tune(options: Tune, on_trial: OnTrial = _silent) -> Path:
     """Run the study to its number of trials; returns its page.
+
+    Args:
+        options: of the study.
+        on_trial: told of every trial of this process.
 
     Raises:
         TuneError, ConfigError, DataError, VariantError: one line that says what is wrong.
@@ -259,7 +277,7 @@ def tune(options: Tune) -> Path:
     for helper in helpers:
         helper.start()
     try:
-        study.work()
+        study.work(on_trial=on_trial)
     finally:
         for helper in helpers:
             helper.join()

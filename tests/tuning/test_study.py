@@ -110,6 +110,29 @@ def test_the_response_surface_is_shaded_once_enough_trials_span_it():
     assert level.count("<path") < paths[len(grid)]  # all alike: no bands
 
 
+def test_every_trial_is_a_line(data, tmp_path, capsys):
+    words = (
+        "tune",
+        "conmlp-tcl",
+        "--data",
+        data,
+        "--trials",
+        2,
+        "--epochs",
+        2,
+        "--probe-epochs",
+        2,
+        "--batch-size",
+        16,
+    )
+    code, printed, _ = command_line(capsys, *words, "--threads", 1, "--out", tmp_path)
+    assert code == 0
+    assert f"output: {tmp_path}" in printed.replace("\n", "")
+    assert "trial 0: validation top-1" in printed
+    assert "(rate 0.003, tau 0.1, k1 5000, k2 1)" in printed
+    assert "trial 1: " in printed
+
+
 def test_a_trial_that_cannot_train_is_pruned_with_its_reason(data, tmp_path):
     study = tune.Study(options(data, tmp_path))
     trial = study.study.ask()
