@@ -105,6 +105,8 @@ class Config(MachineOptions, DataOptions):
     """graph2vec: folder that keeps embeddings for the next run. Default: kept in --out until the run ends."""
     representations: bool = False
     """Also keep each run's representations of the test clips."""
+    logger: Literal["none", "csv", "tensorboard"] = may_change("none")
+    """Also log each training's loss, rate and scores, in OUT/logs."""
     resume: bool = may_change(False)
     """Continue an interrupted run in --out: finished variants and seeds are kept, and a training that was begun
     continues from its last saved epoch, bit-identically on the CPU. Variants and seeds may be added; any other change

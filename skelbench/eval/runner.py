@@ -16,6 +16,7 @@ from skelbench.data import Clips, Split
 from skelbench.errors import SkelbenchError
 from skelbench.eval.config import Config, ConfigError
 from skelbench.eval.inputs import load_clips, load_splits, notes
+from skelbench.eval.loggers import Logged
 from skelbench.eval.machine import make_fabric, precision_used
 from skelbench.eval.progress import Progress
 from skelbench.eval.resume import resumed, without
@@ -50,6 +51,8 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
     """
     config.check()
     progress = progress or Progress()
+    if config.logger != "none":
+        progress = Logged(progress, config.logger)
     variants = choose(config.variants)
     require_packages(variants)
     fabric = make_fabric(config)

@@ -331,3 +331,30 @@ def test_a_configuration_that_cannot_be_used_is_one_line(text, said, tmp_path, c
     assert code == 2
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_logger_keeps_the_curves(folder, tmp_path, monkeypatch, capsys):
+    import csv
+
+    out = tmp_path / "out"
+    words = ("--data", folder, "--variants", "conmlp-ce,majority", "--threads", "1", *QUICK, "--out", out)
+    assert command_line(capsys, "eval", *words, "--logger", "csv")[0] == 0
+    with open(next((out / "logs" / "conmlp-ce-seed0").rglob("metrics.csv"))) as file:
+        rows = list(csv.DictReader(file))
+    (curve,) = [c for c in Results.load(out / "results.json").of("conmlp-ce")[0].curves if c.stage == "train"]
+    assert [float(row["train/loss"]) for row in rows if row["train/loss"]] == pytest.approx(curve.loss)
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    again = (*words[:-1], tmp_path / "board", "--logger", "tensorboard")
+    assert command_line(capsys, "eval", *again)[0] == 0
+    events = EventAccumulator(
+        str(next((tmp_path / "board" / "logs" / "conmlp-ce-seed0").rglob("events*")).parent)
+    )
+    events.Reload()
+    assert [event.value for event in events.Scalars("train/loss")] == pytest.approx(curve.loss)
+    monkeypatch.setattr("skelbench.eval.loggers.find_spec", lambda name: None)
+    code, _, error = command_line(capsys, "eval", "--logger", "tensorboard", "--out", tmp_path / "other")
+    assert code == 2
+    assert "pip install 'skelbench[tensorboard]'" in error
+    assert not (tmp_path / "other").exists()
