@@ -7,6 +7,7 @@ from dataclasses import replace
 from skelbench.pages import base, overview
 from skelbench.pages.marks import FILLS, mark
 from skelbench.pages.run import cost_charts, dots_of, mark_of
+from skelbench.pages.verdicts import interval_words
 from skelbench.runs.compare import RunComparison, summary
 from skelbench.runs.looks import looks
 from skelbench.runs.numbers import count, points, probability
@@ -59,10 +60,9 @@ def difference(pair: Comparison | None) -> dict[str, str] | None:
     """A comparison in words."""
     if pair is None:
         return None
-    low, high = (100 * end for end in pair.interval)
     return {
         "points": points(pair.difference),
-        "interval": f"{low:+.1f} to {high:+.1f}",
+        "interval": interval_words(pair),
         "p": probability(pair.p_holm),
         "kind": "win" if pair.verdict == pair.first else "loss" if pair.verdict else "",
     }

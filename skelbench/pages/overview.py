@@ -20,6 +20,8 @@ _LONG = 30
 # Points; the size of a label, and what a character of it takes at most on average in the fonts that pages are read in.
 _LABEL, _CHARACTER = 8.0, 0.58
 _MARKER = 8.0
+# Of the ends of a logarithmic axis.
+_NARROWEST = 1.44
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def accuracy(dots: Sequence[Dot], best_control: float | None) -> str:
     alt = "Top-1 by variant: " + "; ".join(
         f"{dot.name} {dot.mean:.1f} % ({dot.low:.1f} to {dot.high:.1f})" for dot in dots
     )
-    with figure(alt, 6.2, 0.7 + 0.34 * max(len(dots), 1)) as drawing:
+    with figure(alt, 5.2, 0.7 + 0.34 * max(len(dots), 1)) as drawing:
         axes = drawing.figure.subplots()
         for row, dot in enumerate(reversed(dots)):
             axes.hlines(row, dot.low, dot.high, color=dot.color, linewidth=2.2)
@@ -98,6 +100,7 @@ def against(dots: Sequence[Dot], cost: Sequence[float | None], label: str, more_
         axes.set_xlabel(label)
         axes.set_ylabel("top-1, %")
         axes.margins(x=0.15, y=0.1)
+        _widen(axes)
         plain_ticks(axes.xaxis)
         _label(drawing.figure, axes, known)
     return drawing.svg
@@ -110,6 +113,14 @@ def pareto(points: Sequence[tuple[float, float]]) -> set[int]:
         for index, (x, y) in enumerate(points)
         if not any(a >= x and b >= y and (a > x or b > y) for a, b in points)
     }
+
+
+def _widen(axes: Axes) -> None:
+    """At least a fifth about costs that hardly differ: no axis of eleven digits."""
+    low, high = axes.get_xlim()
+    if high / low < _NARROWEST:
+        middle, half = math.sqrt(low * high), math.sqrt(_NARROWEST)
+        axes.set_xlim(middle / half, middle * half)
 
 
 def _label(chart: Figure, axes: Axes, dots: Sequence[tuple[Dot, float]]) -> None:

@@ -39,6 +39,9 @@ def surface(x: Sequence[float], y: Sequence[float], value: Sequence[float], labe
         bar = drawing.figure.colorbar(shown, ax=axes, pad=0.02, label="validation top-1, %")
         bar.outline.set_edgecolor(INK)
         axes.set(xscale="log", yscale="log", xlabel=labels[0], ylabel=labels[1])
+        # No point on the edge is cut.
+        axes.use_sticky_edges = False
+        axes.margins(0.07)
         plain_ticks(axes.xaxis)
         plain_ticks(axes.yaxis)
     return drawing.svg

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from skelbench.pages.overview import Dot
@@ -12,6 +13,8 @@ from skelbench.runs.significance import Comparison
 
 # Points; less than what is shown.
 INVISIBLE = 0.05
+# More variants than this are counted.
+_NAMED = 12
 # How the ConMLP rows were trained for the published figures.
 _PUBLISHED_TRAINING = {"epochs": ("Epochs", 5000), "batch_size": ("Batch", 512), "lr": ("Rate", 0.001)}
 
@@ -27,7 +30,13 @@ def verdicts(dots: Sequence[Dot], comparisons: Sequence[Comparison]) -> list[str
     beaten = [other[pair] for pair in mine if pair.verdict == leader.name]
     open_ = [other[pair] for pair in mine if not pair.verdict]
     if beaten:
-        lines.append(f"It beats {listed(beaten)} on the same clips (p < 0.05, corrected).")
+        others = len(dots) - 1
+        who = (
+            listed(beaten)
+            if len(beaten) <= _NAMED
+            else f"{'each' if len(beaten) == others else len(beaten)} of the {others} other variants"
+        )
+        lines.append(f"It beats {who} on the same clips (p < 0.05, corrected).")
     mean = {dot.name: dot.mean for dot in dots}
     equal = [name for name in open_ if abs(mean[name] - leader.mean) < INVISIBLE]
     ahead = [name for name in open_ if name not in equal]
@@ -61,6 +70,13 @@ def matrix(
     return [(row, [_cell(row, column, pairs) for column in keys]) for row in keys]
 
 
+def interval_words(pair: Comparison, sign: int = 1) -> str:
+    """The interval of a difference in points; with `sign` -1, of the second variant minus the first."""
+    low, high = sorted(100 * sign * end for end in pair.interval)
+    # One clip has no deviation.
+    return f"{low:+.1f} to {high:+.1f}" if math.isfinite(low) else "unknown"
+
+
 def no_matrix(results: Results) -> str:
     """Why nothing was compared."""
     finished = len(results.rows())
@@ -73,13 +89,12 @@ def _cell(row: str, column: str, pairs: Mapping[tuple[str, str], Comparison]) ->
     if (row, column) not in pairs and (column, row) not in pairs:
         return None
     pair, sign = (pairs[row, column], 1) if (row, column) in pairs else (pairs[column, row], -1)
-    low, high = sorted(100 * sign * end for end in pair.interval)
     wins, losses = (pair.wins, pair.losses) if sign == 1 else (pair.losses, pair.wins)
     return {
         "kind": "win" if pair.verdict == row else "loss" if pair.verdict else "",
         "text": points(sign * pair.difference),
         "p": probability(pair.p_holm),
-        "title": f"{row} against {column}: {low:+.1f} to {high:+.1f} points; "
+        "title": f"{row} against {column}: {interval_words(pair, sign)} points; "
         f"right more often on {count(wins, 'clip')}, less often on {losses:,}; p before correction {pair.p:.2g}",
     }
 

@@ -1,6 +1,6 @@
 // The confusion matrix of one variant. The canvas is as large as its frame and draws the cells that are scrolled to, so
 // that names stay in sight and no zoom is too large for it.
-const SMALLEST = 12, LARGEST = 64;
+const SMALLEST = 10.5, LARGEST = 64;
 
 const tested = variant => data.classes.map((name, row) => {
   const counts = variant.confusion.slice(row * data.classes.length, (row + 1) * data.classes.length);
@@ -23,13 +23,13 @@ function confusion(section, variant) {
   const draw = () => {
     const printing = document.documentElement.classList.contains("printing");
     sorted = [...rows].sort(orders[order.value]);
-    const width = printing ? 680 : frame.clientWidth, most = Math.min(170, width * 0.3);
-    const fit = (Math.min(width, printing ? width : innerHeight * 0.84) - 4 - most) / sorted.length;
-    cell = printing ? Math.min(fit, LARGEST) : Math.max(SMALLEST, Math.min(LARGEST, fit)) * 2 ** (zoom.value / 10);
+    const width = printing ? 680 : frame.clientWidth, most = printing ? width : Math.min(width, innerHeight * 0.84);
     let pen = sized(canvas, 10, 10);
+    pen.font = `12px ${font}`;
+    margin = Math.min(170, width * 0.3, Math.max(...rows.map(row => pen.measureText(row.name).width)) + 10);
+    const fit = (most - 4 - margin) / sorted.length;
+    cell = printing ? Math.min(fit, LARGEST) : Math.max(SMALLEST, Math.min(LARGEST, fit)) * 2 ** (zoom.value / 10);
     const size = `${Math.min(12, cell * 0.86)}px ${font}`;
-    pen.font = size;
-    margin = Math.min(most, Math.max(...rows.map(row => pen.measureText(row.name).width)) + 10);
     const side = margin + cell * sorted.length + 2;
     const height = printing ? side : Math.min(side, innerHeight * 0.84);
     room.style.width = room.style.height = `${side}px`;

@@ -1,6 +1,6 @@
 // Stick figures: a canvas that shows one moment of a clip, and turns when it is dragged or by the arrow keys.
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const USUAL_RATE = 30;
+const USUAL_RATE = 30, REST = 0.5;
 
 class StickFigure {
   constructor(canvas, figure, edges) {
@@ -25,11 +25,10 @@ class StickFigure {
   // The frame of the clip, from 1, that is shown at a moment.
   frameAt(moment) { const { shown, frames } = this.figure; return shown < 2 ? 1 : Math.round(moment * (frames - 1) / (shown - 1)) + 1; }
   turnBy(angle) { this.turn += angle; this.draw(); }
-  // Where the clip is after so many seconds, when it is shown again and again with a rest at its end.
-  play(seconds) { this.seek(Math.floor(seconds % (this.seconds + 0.5) / this.seconds * this.figure.shown)); }
+  // What is shown after so many seconds, when the clip is played again and again with a rest at its end.
+  momentAt(seconds) { return Math.min(this.figure.shown - 1, Math.floor(seconds % (this.seconds + REST) / this.seconds * this.figure.shown)); }
   seek(moment) {
-    const next = Math.min(moment, this.figure.shown - 1);
-    if (next !== this.moment) { this.moment = next; this.draw(); }
+    if (moment !== this.moment) { this.moment = moment; this.draw(); }
   }
   draw() {
     const { canvas, figure, moment } = this, side = canvas.clientWidth || 150, dense = devicePixelRatio || 1;
@@ -68,7 +67,7 @@ function playInView(figures, button) {
     if (entry.isIntersecting) seen.add(figure); else seen.delete(figure);
   }));
   figures.forEach(figure => watch.observe(figure.canvas));
-  const tick = now => { if (playing) { seen.forEach(figure => figure.play(now / 1000)); requestAnimationFrame(tick); } };
+  const tick = () => { if (playing) { seen.forEach(figure => figure.seek(figure.momentAt(performance.now() / 1000))); requestAnimationFrame(tick); } };
   const tell = () => { button.textContent = playing ? "Pause" : "Play"; if (playing) requestAnimationFrame(tick); };
   button.onclick = () => { playing = !playing; tell(); };
   tell();

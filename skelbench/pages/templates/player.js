@@ -12,11 +12,12 @@ function show(moment) {
   told.textContent = words;
   slider.setAttribute("aria-valuetext", `frame ${words}`);
 }
-function tick(now) {
+function tick() {
   if (!playing) return;
-  seconds = (seconds + Math.max(0, now - before) / 1000) % (clip.seconds + 0.5);
+  const now = performance.now();
+  seconds += (now - before) / 1000;
   before = now;
-  show(Math.min(clip.figure.shown - 1, Math.floor(seconds / clip.seconds * clip.figure.shown)));
+  show(clip.momentAt(seconds));
   requestAnimationFrame(tick);
 }
 function play(start) {
