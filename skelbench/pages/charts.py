@@ -50,12 +50,12 @@ _STYLE = {
 }
 
 
+@dataclass
 class Drawing:
     """A figure to draw on; `svg` holds it when its `with` block has ended."""
 
-    def __init__(self, figure: Figure) -> None:
-        self.figure = figure
-        self.svg = ""
+    figure: Figure
+    svg: str = ""
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,9 @@ def _label(chart: Figure, axes: Axes, dots: Sequence[tuple[Dot, float]]) -> None
             for x, y in (point, near, (edge, found[1]))
         )
         if math.dist(point, near) > 1.3 * _MARKER:
-            line = {"color": dot.color, "linewidth": 0.7, "alpha": 0.8, "zorder": 1.5}
+            line: dict[str, Any] = {"color": dot.color, "linewidth": 0.7, "alpha": 0.8, "zorder": 1.5}
             axes.plot(*zip(start, end, strict=True), scalex=False, scaley=False, **line)
         side = "right" if right else "left" if left else "center"
-        axes.text(*at, word, size=_LABEL, ha=side, va="center", gid="halo", zorder=4).set_in_layout(False)
+        axes.text(at[0], at[1], word, size=_LABEL, ha=side, va="center", gid="halo", zorder=4).set_in_layout(
+            False
+        )

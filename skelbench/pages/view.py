@@ -119,7 +119,7 @@ def _moments(shown: Shown, said: Said) -> list[dict[str, Any]]:
 def _rows(figure: Figure, said: Said) -> list[int]:
     """For every frame of a figure, the last prediction that had seen no more."""
     seen = np.linspace(1, figure.frames, figure.shown).round()
-    return (np.searchsorted(said.frames, seen, side="right") - 1).clip(min=0).tolist()
+    return [max(0, int(row) - 1) for row in np.searchsorted(said.frames, seen, side="right")]
 
 
 def gif(shown: Shown, path: Path) -> None:
