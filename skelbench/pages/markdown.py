@@ -33,8 +33,8 @@ def markdown(results: Results) -> str:
         cells = [[escape(cell) for cell in row.cells(shown)] for row in rows]
         parts += [*_table([column.title for column in shown], cells), ""]
     if folds := fold_table(results):
-        titles, *rows = ([escape(cell) for cell in cells] for cells in folds)
-        parts += ["## Folds", "", *_table(titles, rows), ""]
+        escaped = [[escape(cell) for cell in line] for line in folds]
+        parts += ["## Folds", "", *_table(escaped[0], escaped[1:]), ""]
     parts += ["## How to read this", "", *(f"- {escape(line)}" for line in footnotes(results)), ""]
     # Within an indented block nothing is escaped, and nothing needs to be: it is one line.
     parts += ["## How to repeat it", "", f"    {clean(info.command)}", ""]

@@ -248,7 +248,13 @@ def footnotes(results: Results) -> list[str]:
     if results.scores:
         lines.append(
             "Time: training, scoring and measuring"
-            + (", median over seeds and folds." if info.folds else ", median over seeds." if len(seeds) > 1 else ".")
+            + (
+                ", median over seeds and folds."
+                if info.folds
+                else ", median over seeds."
+                if len(seeds) > 1
+                else "."
+            )
         )
     lines += [f"Failed: {failure_words(failure)}" for failure in results.failures]
     if info.settings["sampling"] == "conmlp60":
@@ -260,7 +266,9 @@ def partly(results: Results) -> dict[tuple[int, int], list[str]]:
     """Keys of the variants that rest on a part of the test clips, by their numbers of test and training clips."""
     found: dict[tuple[int, int], list[str]] = {}
     for row, scores in results.rows():
-        fewer = next((score for score in scores if score.n_test < results.info.n_test and not score.fold), None)
+        fewer = next(
+            (score for score in scores if score.n_test < results.info.n_test and not score.fold), None
+        )
         if fewer:
             found.setdefault((fewer.n_test, fewer.n_train), []).append(row.key)
     return found

@@ -103,12 +103,9 @@ def facts(results: Results) -> list[tuple[str, str]]:
     """The run in a few words, each with its heading."""
     info = results.info
     seeds = sorted({score.seed for score in results.scores})
+    unsaid = info.synthetic and "synthetic" not in info.dataset.lower()
     found = [
-        (
-            "Dataset",
-            info.dataset
-            + (" (synthetic)" if info.synthetic and "synthetic" not in info.dataset.lower() else ""),
-        ),
+        ("Dataset", info.dataset + " (synthetic)" * unsaid),
         ("Protocol", info.protocol),
         ("Training clips", training_clips(results)),
         ("Test clips", f"{info.n_test:,}"),

@@ -40,6 +40,7 @@ RUNS = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:A single label was found")
 @pytest.mark.parametrize("name", RUNS)
 def test_a_page_of_any_run_is_whole(name, tmp_path):
     results = write_run(tmp_path, **RUNS[name])
@@ -68,7 +69,7 @@ def test_an_unfinished_run_says_so_everywhere(tmp_path):
     results = write_run(tmp_path, ())
     results.failures.append(Failure("conmlp-supcon", 0, "loss is not finite"))
     page = parse(render(results, RunFolder(tmp_path)))
-    assert "conmlp-supcon, seed 0, failed: loss is not finite" in page.text
+    assert "Failed: conmlp-supcon, seed 0: loss is not finite" in page.text
     assert not page.all("table", id="results")
     assert "mean and deviation over seeds ;" not in page.text
     assert "None" not in markdown(results)
@@ -163,3 +164,22 @@ def test_ticks_of_a_study_are_plain_numbers():
     assert len(numbers) >= 8  # two axes and the bar
     assert statistics.median(numbers) > 0
     assert not any("10^" in tick or "mathdefault" in tick for tick in ticks)
+
+
+def test_folds_have_a_table_and_are_not_called_seeds(tmp_path):
+    """A score for each of two folds; every clip is tested once."""
+    results = write_run(tmp_path, (("conmlp-supcon", 0.5), ("majority", 0.2)), (0, 1), test=40)
+    folder = RunFolder(tmp_path)
+    results.info.folds = ["view | 1", "view 2"]
+    for score in results.scores:
+        scores = folder.load_scores(score)
+        score.fold, score.seed = results.info.folds[score.seed], 0
+        folder.save_scores(score.variant, 0, scores, score.fold)
+    page = parse(render(results, folder))
+    assert "mean over seeds and folds (marker; a tick for each)" in page.text
+    table = next(
+        frame for frame in page.all("div", class_="scroll") if frame.attributes["aria-label"] == "Folds"
+    )
+    assert [head.text for head in table.one("thead").all("th")] == ["variant", "view | 1", "view 2", "mean"]
+    assert r"| variant | view \| 1 | view 2 | mean |" in markdown(results)
+    assert "rest on" not in page.text
