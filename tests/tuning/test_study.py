@@ -99,7 +99,6 @@ def test_the_response_surface_is_shaded_once_enough_trials_span_it():
             [tau for _, tau in grid[:trials]],
             [100 * tau - 500 * rate for rate, tau in grid[:trials]],
             ("rate", "tau"),
-            "test",
         )
         for trials in (6, surface.SURFACE_TRIALS, len(grid))
     }
