@@ -45,6 +45,8 @@ class Dot:
         """Of its marker, as matplotlib takes it."""
         return {
             "marker": self.marker,
+            # The body of a star is small.
+            "markersize": _MARKER * (1.4 if self.marker == "*" else 1),
             "color": self.color,
             "fillstyle": self.fill,
             "markerfacecoloralt": "none",
@@ -64,7 +66,7 @@ def accuracy(dots: Sequence[Dot], best_control: float | None) -> str:
             axes.hlines(row, dot.low, dot.high, color=dot.color, linewidth=2.2)
             if len(dot.seeds) > 1:
                 axes.plot(dot.seeds, [row] * len(dot.seeds), "|", color=dot.color, markersize=9, alpha=0.6)
-            axes.plot(dot.mean, row, markersize=_MARKER, **dot.style)
+            axes.plot(dot.mean, row, **dot.style)
             axes.text(1.01, row, f"{dot.mean:.1f}", transform=axes.get_yaxis_transform(), va="center", size=9)
         if best_control is not None:
             axes.axvline(best_control, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
@@ -95,7 +97,7 @@ def against(dots: Sequence[Dot], cost: Sequence[float | None], label: str, more_
             axes.vlines(value, dot.low, dot.high, color=dot.color, linewidth=1.2, alpha=0.5)
             if index in front:
                 axes.plot(value, dot.mean, "o", markersize=13, fillstyle="none", color=INK, alpha=0.7)
-            axes.plot(value, dot.mean, markersize=_MARKER, **dot.style)
+            axes.plot(value, dot.mean, **dot.style)
         axes.set_xscale("log")
         axes.set_xlabel(label)
         axes.set_ylabel("top-1, %")
