@@ -18,6 +18,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 
 from skelbench.errors import SkelbenchError
+from skelbench.runs.looks import COLORS, MARKERS
 from skelbench.runs.results import GROUPS, Group, Published
 from skelbench.training.variant import Variant
 
@@ -36,7 +37,16 @@ class VariantError(SkelbenchError):
 
 
 def _conmlp(
-    key: str, title: str, group: Group, loss: str, top1: float, parameters: float, reconstruct: bool = False
+    key: str,
+    title: str,
+    group: Group,
+    loss: str,
+    top1: float,
+    parameters: float,
+    reconstruct: bool = False,
+    *,
+    color: str,
+    marker: str,
 ) -> Variant:
     return Variant(
         key,
@@ -49,6 +59,8 @@ def _conmlp(
         reconstruct=reconstruct,
         table="With a decoder" if reconstruct else "",
         published=Published(top1, parameters),
+        color=color,
+        marker=marker,
     )
 
 
@@ -68,8 +80,26 @@ def _graph(key: str, title: str, recipe: str, restore: str, **other: object) -> 
 
 
 VARIANTS: tuple[Variant, ...] = (
-    _conmlp("conmlp-supcon", "ConMLP, SupCon", "supervised", _SUPCON, 88.28, 11.4),
-    _conmlp("conmlp-tcl", "ConMLP, TCL", "supervised", _TCL, 68.16, 11.4),
+    _conmlp(
+        "conmlp-supcon",
+        "ConMLP, SupCon",
+        "supervised",
+        _SUPCON,
+        88.28,
+        11.4,
+        color="blue",
+        marker="o",
+    ),
+    _conmlp(
+        "conmlp-tcl",
+        "ConMLP, TCL",
+        "supervised",
+        _TCL,
+        68.16,
+        11.4,
+        color="orange",
+        marker="s",
+    ),
     _conmlp(
         "conmlp-recon",
         "ConMLP + decoder, SupCon + MSE",
@@ -78,6 +108,8 @@ VARIANTS: tuple[Variant, ...] = (
         93.55,
         23.01,
         reconstruct=True,
+        color="teal",
+        marker="^",
     ),
     Variant(
         "conmlp-ce",
@@ -85,9 +117,29 @@ VARIANTS: tuple[Variant, ...] = (
         "supervised",
         "skelbench.training.encoder:cross_entropy",
         encoder=_CONMLP,
+        color="rose",
+        marker="D",
     ),
-    _conmlp("conmlp-ntxent", "ConMLP, NT-Xent", "self-supervised", _NTXENT, 90.40, 11.4),
-    _conmlp("conmlp-tcl-self", "ConMLP, TCL, instance labels", "self-supervised", _TCL, 62.75, 11.4),
+    _conmlp(
+        "conmlp-ntxent",
+        "ConMLP, NT-Xent",
+        "self-supervised",
+        _NTXENT,
+        90.40,
+        11.4,
+        color="green",
+        marker="v",
+    ),
+    _conmlp(
+        "conmlp-tcl-self",
+        "ConMLP, TCL, instance labels",
+        "self-supervised",
+        _TCL,
+        62.75,
+        11.4,
+        color="violet",
+        marker="P",
+    ),
     _conmlp(
         "conmlp-recon-self",
         "ConMLP + decoder, NT-Xent + MSE",
@@ -96,6 +148,8 @@ VARIANTS: tuple[Variant, ...] = (
         92.18,
         23.01,
         reconstruct=True,
+        color="red",
+        marker="*",
     ),
     _graph(
         "graph2vec-lstm",
@@ -106,6 +160,8 @@ VARIANTS: tuple[Variant, ...] = (
         published=Published(62.67, 76.2),
         packages=("gensim",),
         extra="graph",
+        color="olive",
+        marker="<",
     ),
     _graph(
         "graph2vec-gru",
@@ -116,14 +172,32 @@ VARIANTS: tuple[Variant, ...] = (
         published=Published(49.96, 74.8),
         packages=("gensim",),
         extra="graph",
+        color="steel",
+        marker=">",
     ),
-    _graph("wl-bag-gru", "Learned WL subtrees, then a GRU, end to end", "wl_bag_gru", "restore_wl_bag"),
-    Variant("majority", "Majority class", "control", "skelbench.training.controls:majority"),
+    _graph(
+        "wl-bag-gru",
+        "Learned WL subtrees, then a GRU, end to end",
+        "wl_bag_gru",
+        "restore_wl_bag",
+        color="plum",
+        marker="h",
+    ),
+    Variant(
+        "majority",
+        "Majority class",
+        "control",
+        "skelbench.training.controls:majority",
+        color="grey",
+        marker="X",
+    ),
     Variant(
         "raw-linear",
         "Linear probe on raw coordinates",
         "control",
         "skelbench.training.controls:raw_linear_probe",
+        color="brown",
+        marker="d",
     ),
     Variant(
         "random-encoder",
@@ -131,6 +205,8 @@ VARIANTS: tuple[Variant, ...] = (
         "control",
         "skelbench.training.encoder:random_encoder_probe",
         encoder=_CONMLP,
+        color="navy",
+        marker="p",
     ),
 )
 
@@ -231,4 +307,9 @@ def _checked(row: object, where: str) -> Variant:
         raise VariantError(f"{where}: the key '{row.key}' may hold only letters, digits, '-', '_' and '.'")
     if row.group not in GROUPS:
         raise VariantError(f"{where}: the group is '{row.group}', it must be one of {', '.join(GROUPS)}")
+    for what, value, known in (("color", row.color, COLORS), ("marker", row.marker, MARKERS)):
+        if value and value not in known:
+            raise VariantError(
+                f"{where}: the {what} is '{value}', it must be one of {', '.join(known)}, or empty"
+            )
     return row

@@ -185,3 +185,15 @@ def test_a_row_that_cannot_be_used_is_named(name, said, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "mylab", raising=False)
     with pytest.raises(VariantError, match=re.escape(said)):
         choose([name])
+
+
+@pytest.mark.parametrize(("field", "value"), [("color", "mauve"), ("marker", "$x$")])
+def test_a_look_that_charts_do_not_have_is_refused(field, value, tmp_path, monkeypatch):
+    (tmp_path / "looks_lab.py").write_text(
+        "from skelbench.variants import Variant\n"
+        f'ROW = Variant("lab", "Lab", "supervised", "lab:recipe", {field}="{value}")\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "looks_lab", raising=False)
+    with pytest.raises(VariantError, match=re.escape(f"the {field} is '{value}', it must be one of ")):
+        choose(["looks_lab:ROW"])

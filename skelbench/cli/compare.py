@@ -36,6 +36,7 @@ def run(options: Compare, words: Sequence[str]) -> int:
     from skelbench.cli.terminal import table
     from skelbench.pages import base
     from skelbench.pages.compare import difference, render
+    from skelbench.pages.text import clean
     from skelbench.runs.compare import compare
     from skelbench.runs.files import require_absent
 
@@ -43,7 +44,7 @@ def run(options: Compare, words: Sequence[str]) -> int:
     found = compare(options.runs, options.anyway)
     base.save(render(found), options.out)
     for name, values in found.differences:
-        print(f"{name}: {' | '.join(values)}")
+        print(clean(f"{name}: {' | '.join(values)}"))
     rows = []
     for row in found.rows:
         told = difference(row.against) or {"points": "", "interval": "", "p": row.why_not}

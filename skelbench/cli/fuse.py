@@ -57,6 +57,7 @@ def run(options: Fuse, words: Sequence[str]) -> int:
 def show(fusion: Fusion) -> None:
     """Print every member and the fusion, and whether the fusion beats its best member."""
     from skelbench.cli.terminal import table
+    from skelbench.pages.text import clean
     from skelbench.runs.numbers import count, percent, points, probability, spread
     from skelbench.runs.significance import wilson
 
@@ -74,6 +75,6 @@ def show(fusion: Fusion) -> None:
     pair = fusion.against_best()
     low, high = (100 * end for end in pair.interval)
     print(
-        f"fused minus {pair.second}: {points(pair.difference)} points ({low:+.1f} to {high:+.1f}), "
+        f"fused minus {clean(pair.second)}: {points(pair.difference)} points ({low:+.1f} to {high:+.1f}), "
         f"{probability(pair.p)}; seeds {', '.join(map(str, fusion.seeds))}"
     )

@@ -18,6 +18,7 @@ import tyro
 
 from skelbench.cli.commands import COMMANDS
 from skelbench.errors import SkelbenchError
+from skelbench.pages.text import clean
 
 _DESCRIPTION = """Honest, fast benchmarks of compact models for skeleton-based action recognition.
 
@@ -55,7 +56,7 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except SkelbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {clean(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped", file=sys.stderr)

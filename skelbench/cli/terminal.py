@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from skelbench.eval.progress import Progress
 from skelbench.pages.tables import columns, footnotes, headline, score_line, tables
+from skelbench.pages.text import clean
 from skelbench.runs.files import FileError, reason
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.results import Failure, Results, RunInfo, Score, VariantInfo
@@ -64,8 +66,8 @@ class Terminal(Progress):
         """Show the headline and the output folder."""
         self.folder = folder
         for line in headline(info, variants):
-            self._print(line, style="bold yellow" if "SYNTHETIC" in line else None, markup=False)
-        self._print(f"output: {folder}", markup=False, soft_wrap=True)
+            self._say(line, style="bold yellow" if line.startswith("SYNTHETIC") else None)
+        self._say(f"output: {folder}", soft_wrap=True)
         trainings = len(variants) * len(info.config["seeds"]) * max(1, len(info.folds))
         self._job = self.bars.add_task("all trainings", total=trainings, detail="")
         self.bars.start()
@@ -91,13 +93,13 @@ class Terminal(Progress):
     def score(self, score: Score) -> None:
         """Print a line."""
         self._advance()
-        self._print(score_line(score), markup=False, soft_wrap=True)
+        self._say(score_line(score), soft_wrap=True)
 
     def failure(self, failure: Failure) -> None:
         """Print a line."""
         self._advance()
         line = f"{failure.variant:18} seed {failure.seed}  FAILED: {failure.reason}"
-        self._print(line, markup=False, soft_wrap=True)
+        self._say(line, soft_wrap=True)
 
     def end(self, results: Results, folder: Path) -> None:
         """Print the table."""
@@ -105,9 +107,10 @@ class Terminal(Progress):
         self._print()
         self._print(results_table(results))
         for line in footnotes(results):
-            self._print(line, markup=False)
-        run = RunFolder(folder)
-        self._print(f"\nReport: {run.page}\nEverything else: {folder}", markup=False, soft_wrap=True)
+            self._say(line)
+        self._print()
+        self._say(f"Report: {RunFolder(folder).page}", soft_wrap=True)
+        self._say(f"Everything else: {folder}", soft_wrap=True)
 
     def close(self) -> None:
         """Give the terminal back (also after an error)."""
@@ -124,6 +127,9 @@ class Terminal(Progress):
         self._clear()
         if self._job is not None:
             self.bars.advance(self._job)
+
+    def _say(self, line: str, style: str | None = None, soft_wrap: bool = False) -> None:
+        self._print(clean(line), style=style, markup=False, soft_wrap=soft_wrap)
 
     def _clear(self) -> None:
         if self._training is not None:
@@ -149,15 +155,15 @@ def results_table(results: Results) -> Table:
         if place:
             grid.add_section()
         for row in rows:
-            grid.add_row(*row.cells(shown))
+            grid.add_row(*(Text(clean(cell)) for cell in row.cells(shown)))
     return grid
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
-    """Print a table; its first `left` columns are text, the others numbers."""
+    """Print a table of text as it is; its first `left` columns are text, the others numbers."""
     grid = Table(box=None, header_style="bold")
     for place, title in enumerate(titles):
-        grid.add_column(title, justify="left" if place < left else "right", overflow="fold")
+        grid.add_column(Text(clean(title)), justify="left" if place < left else "right", overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*(Text(clean(cell)) for cell in row))
     Console(highlight=False, soft_wrap=True).print(grid)

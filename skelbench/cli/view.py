@@ -71,11 +71,11 @@ def view(options: View) -> Path:
     from skelbench.eval.samples import pack
     from skelbench.pages import base
     from skelbench.pages.view import Shown, gif, render
-    from skelbench.runs.files import require_absent
+    from skelbench.runs.files import file_name, require_absent
 
     require_in_range(options)
     clips, index = find(options.clip)
-    out = options.out or Path(f"{clips.names[index]}.html".replace("/", "-"))
+    out = options.out or Path(file_name(str(clips.names[index]), ".html"))
     if out.suffix not in (".html", ".gif"):
         raise ViewError(f"--out {out}: name a .html or a .gif")
     require_absent(out, options.force)
@@ -91,6 +91,7 @@ def view(options: View) -> Path:
         name=name,
         synthetic=clips.synthetic,
         facts=_facts(clips, 0),
+        truth=clips.class_names[int(clips.label[0])],
         edges=clips.skeleton.edges,
         figures=[(title, pack(joints, clips, name, options.frames)) for title, joints in moving],
         said=said,

@@ -24,6 +24,14 @@ def mean_class(logits: NDArray[np.float32], label: NDArray[np.int64]) -> float:
     return float(balanced_accuracy_score(label, logits.argmax(1)))
 
 
+def class_recall(logits: NDArray[np.float32], label: NDArray[np.int64]) -> list[float | None]:
+    """For each class of logits (n, classes), the share of its rows that are recognised; None for a class without."""
+    classes = logits.shape[1]
+    total = np.bincount(label, minlength=classes)
+    right = np.bincount(label[logits.argmax(1) == label], minlength=classes)
+    return [float(r / t) if t else None for r, t in zip(right, total, strict=True)]
+
+
 def knn1(
     train: NDArray[np.float32],
     train_label: NDArray[np.int64],

@@ -68,6 +68,7 @@ def score_variant(
         pretraining_curve=fitted.pretraining_curve,
         stages=fitted.stages,
         fold=fold,
+        class_recall=metrics.class_recall(logits, label),
     )
 
 

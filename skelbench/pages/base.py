@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from skelbench.pages.text import clean
 from skelbench.runs.files import write_text
 
 
@@ -20,10 +21,16 @@ def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("skelbench.pages"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _shown(value: Any) -> Any:
+    """A value as it is written: names that are not ours without unseen characters, then escaped; our markup as is."""
+    return clean(value) if type(value) is str else value
 
 
 def render(template: str, **values: Any) -> str:

@@ -1,7 +1,8 @@
 """Charts as inline SVG, drawn by matplotlib and coloured by the page's own style sheet.
 
 matplotlib writes fixed colours; a page has light and dark ones. So charts are drawn in stand-in colours, which are
-then replaced by CSS variables: `--ink`, `--faint`, `--paper`, and `--s0` ... for the series.
+then replaced by CSS variables: `--ink`, `--faint`, `--card`, and `--s0` ... for the series, in the order of
+`skelbench.runs.looks.COLORS`. Text is drawn as it is: a `$` in a name begins no formula.
 """
 
 from __future__ import annotations
@@ -13,24 +14,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import escape
 from matplotlib import rc_context
-from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from matplotlib.tri import Triangulation
 from numpy.typing import ArrayLike
 
-INK, FAINT, PAPER = "#010101", "#020202", "#030303"
-# Colours; more variants begin again.
-SERIES = 10
-MARKERS = {"supervised": "o", "self-supervised": "s", "control": "X"}
+from skelbench.pages.text import clean
+from skelbench.runs.looks import COLORS
+
+INK, FAINT, CARD = "#010101", "#020202", "#030303"
 # Of a training curve.
 POINTS = 200
-# Fewer trials do not span a surface.
-SURFACE_TRIALS = 10
 
 _STYLE = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": FAINT,
@@ -40,6 +40,7 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
+    "axes.formatter.use_mathtext": False,
     "grid.color": FAINT,
     "grid.alpha": 0.35,
     "grid.linewidth": 0.6,
@@ -49,17 +50,12 @@ _STYLE = {
 }
 
 
-@dataclass(frozen=True)
-class Dot:
-    """One variant in an overview chart; accuracies in per cent."""
+@dataclass
+class Drawing:
+    """A figure to draw on; `svg` holds it when its `with` block has ended."""
 
-    name: str
-    group: str
-    color: str
-    mean: float
-    low: float
-    high: float
-    seeds: tuple[float, ...]
+    figure: Figure
+    svg: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,8 +68,8 @@ class Line:
 
 
 def series(index: int) -> str:
-    """Stand-in colour of series `index`."""
-    return f"#04{index % SERIES:02x}04"
+    """Stand-in colour of series `index`; more than there are begin again."""
+    return f"#04{index % len(COLORS):02x}04"
 
 
 def css(stand_in: str) -> str:
@@ -81,171 +77,93 @@ def css(stand_in: str) -> str:
     return f"var(--s{int(stand_in[3:5], 16)})"
 
 
-def accuracy(dots: Sequence[Dot], best_control: float | None) -> str:
-    """Top-1 with its interval, a row per variant; a dashed line at the best control."""
-    with _figure("accuracy", 5.4, 0.7 + 0.34 * len(dots)) as (figure, out):
-        axes = figure.subplots()
-        for row, dot in enumerate(reversed(dots)):
-            axes.hlines(row, dot.low, dot.high, color=dot.color, linewidth=2.2)
-            axes.plot(dot.seeds, [row] * len(dot.seeds), "|", color=dot.color, markersize=9, alpha=0.6)
-            axes.plot(dot.mean, row, MARKERS[dot.group], color=dot.color, markersize=6.5)
-            axes.text(1.01, row, f"{dot.mean:.1f}", transform=axes.get_yaxis_transform(), va="center", size=9)
-        if best_control is not None:
-            axes.axvline(best_control, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
-        axes.set_yticks(range(len(dots)), [dot.name for dot in reversed(dots)])
-        axes.set_ylim(-0.6, len(dots) - 0.4)
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel("top-1, %")
-    return out.getvalue()
+def curve(title: str, line: Line, color: str, who: str) -> str:
+    """One quantity over the epochs; seeds thin, their mean thick.
 
-
-def against(
-    dots: Sequence[Dot], cost: Sequence[float | None], label: str, more_is_better: bool, salt: str
-) -> str:
-    """Top-1 against a cost on a logarithmic axis; the Pareto front is the line.
-
-    Variants without the cost are left out.
+    Args:
+        title: the quantity.
+        line: its values.
+        color: stand-in colour.
+        who: the variant, for the text alternative.
     """
-    known = [(dot, value) for dot, value in zip(dots, cost, strict=True) if value]
-    with _figure(salt, 4.3, 3.1) as (figure, out):
-        axes = figure.subplots()
-        front = pareto([(value if more_is_better else -value, dot.mean) for dot, value in known])
-        ends = sorted((known[index][1], known[index][0].mean) for index in front)
-        step = "steps-pre" if more_is_better else "steps-post"
-        if ends:
-            axes.plot(*zip(*ends, strict=True), color=INK, linewidth=1, alpha=0.55, drawstyle=step, zorder=1)
-        for index, (dot, value) in enumerate(known):
-            edge = (
-                {"markeredgecolor": INK, "markeredgewidth": 1.4} if index in front else {"markeredgewidth": 0}
-            )
-            axes.vlines(value, dot.low, dot.high, color=dot.color, linewidth=1.2, alpha=0.6)
-            axes.plot(
-                value,
-                dot.mean,
-                MARKERS[dot.group],
-                color=dot.color,
-                markersize=8,
-                gid=f"dot {dot.name}",
-                **edge,
-            )
-        axes.set_xscale("log")
-        _plain_ticks(axes)
-        axes.set_xlabel(label)
-        axes.set_ylabel("top-1, %")
-        axes.margins(x=0.12)
-    return out.getvalue()
-
-
-def curve(title: str, line: Line, color: str, salt: str) -> str:
-    """One quantity over the epochs; seeds thin, their mean thick."""
-    with _figure(salt, 3.4, 1.9, tight=False) as (figure, out):
-        axes = figure.subplots(gridspec_kw={"left": 0.2, "right": 0.98, "top": 0.88, "bottom": 0.2})
-        epochs = np.asarray(line.epochs)
+    epochs, values = np.asarray(line.epochs), np.asarray(line.values, dtype=float)
+    mean = values.mean(0)
+    alt = f"{who}, {title}: {mean[0]:.4g} at epoch {epochs[0]}, {mean[-1]:.4g} at epoch {epochs[-1]}"
+    with figure(alt, 3.4, 1.9, tight=False) as drawing:
+        axes = drawing.figure.subplots(gridspec_kw={"left": 0.2, "right": 0.98, "top": 0.88, "bottom": 0.25})
         keep = np.unique(np.linspace(0, len(epochs) - 1, min(POINTS, len(epochs))).round().astype(int))
-        values = np.asarray(line.values, dtype=float)[:, keep]
+        # A line of one point is not seen.
+        marker = "o" if len(keep) == 1 else None
         if len(values) > 1:
-            axes.plot(epochs[keep], values.T, color=color, linewidth=0.6, alpha=0.45)
-        axes.plot(epochs[keep], values.mean(0), color=color, linewidth=1.7)
+            axes.plot(epochs[keep], values[:, keep].T, marker=marker, color=color, linewidth=0.6, alpha=0.45)
+        axes.plot(epochs[keep], mean[keep], marker=marker, color=color, linewidth=1.7)
         axes.set_title(title, size=10, loc="left")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.tick_params(labelsize=8.5)
         axes.set_xlabel("epoch", size=9)
-    return out.getvalue()
+    return drawing.svg
 
 
-def surface(
-    x: Sequence[float], y: Sequence[float], value: Sequence[float], labels: tuple[str, str], salt: str
-) -> str:
-    """Trials in the plane of two hyper-parameters, shaded by accuracy (per cent), interpolated; the best is ringed."""
-    with _figure(salt, 4.3, 3.3) as (figure, out):
-        axes = figure.subplots()
-        best = int(np.argmax(value))
-        low, high = min(value), max(value)
-        if len(value) >= SURFACE_TRIALS and high > low:
-            # Neighbours on the axes as they are drawn.
-            between = Triangulation(np.log(x), np.log(y)).triangles
-            axes.tricontourf(
-                Triangulation(x, y, between),
-                value,
-                levels=np.linspace(low, high, 9),
-                cmap="viridis",
-                alpha=0.35,
-            )
-        shown = axes.scatter(x, y, c=value, cmap="viridis", s=42, linewidths=0)
-        axes.plot(
-            x[best], y[best], "o", markersize=12, fillstyle="none", markeredgecolor=INK, markeredgewidth=1.5
-        )
-        figure.colorbar(shown, ax=axes, pad=0.02, label="validation top-1, %")
-        axes.set(xscale="log", yscale="log", xlabel=labels[0], ylabel=labels[1])
-    return out.getvalue()
-
-
-def slice_of(x: Sequence[float], value: Sequence[float], label: str) -> str:
-    """Accuracy (per cent) of trials over one hyper-parameter."""
-    with _figure(f"slice {label}", 4.3, 3.1) as (figure, out):
-        axes = figure.subplots()
-        axes.plot(x, value, "o", color=series(0))
-        axes.set(xscale="log", xlabel=label, ylabel="validation top-1, %")
-    return out.getvalue()
-
-
-def probabilities(frames: Sequence[int], percent: ArrayLike) -> str:
-    """Class probabilities (classes, frames) over the frames seen, a series per class."""
-    with _figure("probabilities", 6.0, 2.8) as (figure, out):
-        axes = figure.subplots()
-        for index, values in enumerate(np.asarray(percent)):
-            axes.plot(frames, values, color=series(index), linewidth=1.8)
+def probabilities(frames: Sequence[int], percent: ArrayLike, names: Sequence[str]) -> str:
+    """Class probabilities (classes, frames) over the frames seen, a series and a dash per class."""
+    shares = np.asarray(percent)
+    ends = (f"{name} {values[-1]:.0f} %" for name, values in zip(names, shares, strict=True))
+    alt = f"Probability over the frames seen. After {frames[-1]}: {', '.join(ends)}"
+    with figure(alt, 6.0, 2.8) as drawing:
+        axes = drawing.figure.subplots()
+        for index, values in enumerate(shares):
+            marker = "o" if len(frames) == 1 else None
+            axes.plot(frames, values, marker=marker, color=series(index), linewidth=1.8)
         axes.set_ylim(-2, 102)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("frames seen")
         axes.set_ylabel("probability, %")
-    return out.getvalue()
-
-
-def pareto(points: Sequence[tuple[float, float]]) -> set[int]:
-    """Indices of the points than which none is at least as good in both coordinates and better in one."""
-    return {
-        index
-        for index, (x, y) in enumerate(points)
-        if not any(a >= x and b >= y and (a > x or b > y) for a, b in points)
-    }
+    return drawing.svg
 
 
 @contextmanager
-def _figure(
-    salt: str, width: float, height: float, tight: bool = True
-) -> Iterator[tuple[Figure, io.StringIO]]:
-    """A figure (inches), and a buffer that holds its SVG afterwards. Equal input gives equal bytes."""
-    out = io.StringIO()
-    with rc_context({**_STYLE, "svg.hashsalt": salt}):  # type: ignore[dict-item]
-        figure = Figure(figsize=(width, height), layout="constrained" if tight else None)
-        yield figure, out
+def figure(alt: str, width: float, height: float, tight: bool = True) -> Iterator[Drawing]:
+    """A figure of width and height in inches. Equal input gives equal bytes.
+
+    Args:
+        alt: what it shows, in words, for readers who do not see it.
+        width: inches.
+        height: inches.
+        tight: let matplotlib find the margins.
+    """
+    # The salt makes the references within one SVG differ from those of the others on the page.
+    with rc_context({**_STYLE, "svg.hashsalt": f"{alt} {width} {height}"}):  # type: ignore[dict-item]
+        drawing = Drawing(Figure(figsize=(width, height), layout="constrained" if tight else None))
+        yield drawing
         raw = io.StringIO()
-        figure.savefig(
+        drawing.figure.savefig(
             raw, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
-    out.write(_themed(raw.getvalue()))
+    drawing.svg = _themed(raw.getvalue(), alt)
 
 
-def _themed(svg: str) -> str:
-    """Only the drawing, in CSS variables, with the page's font."""
+def plain_ticks(axis: Axis) -> None:
+    """Plain numbers instead of powers, and few of them, on a logarithmic axis."""
+    low, high = axis.get_view_interval()
+    wide, narrow = high / low > 30, high / low < 6
+    axis.set_major_locator(MaxNLocator(4) if narrow else LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _themed(svg: str, alt: str) -> str:
+    """Only the drawing, in CSS variables, with the page's font and a text alternative."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
-    for stand_in, name in ((INK, "ink"), (FAINT, "faint"), (PAPER, "paper")):
-        svg = svg.replace(stand_in, f"var(--{name})")
-    svg = re.sub(r"#04([0-9a-f]{2})04", lambda found: f"var(--s{int(found[1], 16)})", svg)
+    for stand_in, name in ((INK, "ink"), (FAINT, "faint"), (CARD, "card")):
+        svg = svg.replace(f": {stand_in}", f": var(--{name})")
+    svg = re.sub(r": #04([0-9a-f]{2})04", lambda found: f": var(--s{int(found[1], 16)})", svg)
     svg = re.sub(r"font: (?:\w+ )?([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    svg = re.sub(r'<g id="dot ([^"]*)">', r"<g><title>\1</title>", svg)
+    # A label over a line, see style.css.
+    svg = svg.replace('<g id="halo"', '<g class="halo"')
+    # Groups are named alike in every chart, and nothing refers to them.
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     # 0.01 points is enough.
     svg = re.sub(r' d="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
-    return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', 'class="chart"', svg, count=1).replace("\n", " ")
-
-
-def _plain_ticks(axes: Axes) -> None:
-    """Plain numbers instead of powers, and few of them, on a logarithmic axis."""
-    low, high = axes.get_xlim()
-    wide, narrow = high / low > 30, high / low < 6
-    axes.xaxis.set_major_locator(
-        MaxNLocator(4) if narrow else LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0))
-    )
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    shown = f'class="chart" role="img" aria-label="{escape(clean(alt))}"'
+    return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', lambda _: shown, svg, count=1).replace("\n", " ")

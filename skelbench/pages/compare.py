@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from skelbench.pages import base, charts
-from skelbench.pages.run import cost_charts, dots_of
+from skelbench.pages import base, overview
+from skelbench.pages.marks import FILLS, mark
+from skelbench.pages.run import cost_charts, dots_of, mark_of
+from skelbench.pages.verdicts import interval_words
 from skelbench.runs.compare import RunComparison, summary
-from skelbench.runs.numbers import points, probability
+from skelbench.runs.looks import looks
+from skelbench.runs.numbers import count, points, probability
 from skelbench.runs.significance import Comparison
 
 
 def render(found: RunComparison) -> str:
     """The page as text."""
-    marks = [
-        (replace(dot, name=f"{dot.name}, {title}", color=charts.series(place)), dot.name, results)
-        for place, (results, title) in enumerate(zip(found.runs, found.titles, strict=True))
-        for dot in dots_of(results)
-    ]
+    look = looks(row for results in found.runs for row in results.variants)
+    fills = [FILLS[place % len(FILLS)] for place in range(len(found.runs))]
     order = list(dict.fromkeys(row.variant for row in found.rows))
-    marks.sort(key=lambda mark: order.index(mark[1]))
-    dots = [dot for dot, _, _ in marks]
-    scored = [(dot, results.of(variant)) for dot, variant, results in marks]
+    scored = [
+        (dot.name, replace(dot, name=f"{dot.name}, {title}"), results.of(dot.name))
+        for results, title, fill in zip(found.runs, found.titles, fills, strict=True)
+        for dot in dots_of(results, look, fill)
+    ]
+    scored.sort(key=lambda item: order.index(item[0]))
+    dots = [dot for _, dot, _ in scored]
+    fill_of = dict(zip(found.titles, fills, strict=True))
     info = found.runs[0].info
     return base.render(
         "compare.html.j2",
-        title=f"{len(found.runs)} runs on "
+        title=f"{count(len(found.runs), 'run')} on "
         + (f"{info.dataset}, {info.protocol}" if found.comparable else "different data"),
         synthetic=any(results.info.synthetic for results in found.runs),
         comparable=found.comparable,
@@ -38,10 +43,14 @@ def render(found: RunComparison) -> str:
             }
             for title, folder, results in zip(found.titles, found.folders, found.runs, strict=True)
         ],
-        chart=charts.accuracy(dots, None),
-        cost_charts=cost_charts(scored),
-        legend=[(title, charts.css(charts.series(place))) for place, title in enumerate(found.titles)],
-        rows=[(row, difference(row.against)) for row in found.rows],
+        count=count(len(found.runs), "run"),
+        chart=overview.accuracy(dots, None),
+        cost_charts=cost_charts([(dot, scores) for _, dot, scores in scored]),
+        run_marks=[(mark("o", "var(--ink)", fill), title) for title, fill in fill_of.items()],
+        marks=[(mark_of(look[key]), key) for key in order],
+        rows=[
+            (row, mark_of(look[row.variant], fill_of[row.run]), difference(row.against)) for row in found.rows
+        ],
         differences=found.differences,
         titles=found.titles,
     )
@@ -51,10 +60,9 @@ def difference(pair: Comparison | None) -> dict[str, str] | None:
     """A comparison in words."""
     if pair is None:
         return None
-    low, high = (100 * end for end in pair.interval)
     return {
         "points": points(pair.difference),
-        "interval": f"{low:+.1f} to {high:+.1f}",
+        "interval": interval_words(pair),
         "p": probability(pair.p_holm),
         "kind": "win" if pair.verdict == pair.first else "loss" if pair.verdict else "",
     }

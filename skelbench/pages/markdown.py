@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from skelbench.pages.tables import columns, fold_table, footnotes, headline, tables
+from skelbench.pages.text import clean
+from skelbench.pages.text import markdown as escape
 from skelbench.runs.files import write_text
+from skelbench.runs.numbers import count
 from skelbench.runs.results import Results
 
 
@@ -22,28 +26,27 @@ def markdown(results: Results) -> str:
     """Headline, a table per group, how to read it, how to repeat it."""
     info = results.info
     shown = columns("markdown")
-    lines = headline(info, results.variants)
-    parts = [f"# {info.dataset}, {info.protocol}", "", *(f"{line}  " for line in lines), ""]
+    lines = [escape(line) for line in headline(info, results.variants)]
+    parts = [f"# {escape(f'{info.dataset}, {info.protocol}')}", "", *(f"{line}  " for line in lines), ""]
     for heading, rows in tables(results).items():
-        parts += [f"## {heading}", "", "| " + " | ".join(column.title for column in shown) + " |"]
-        parts.append("| --- |" + " ---: |" * (len(shown) - 1))
-        parts += ["| " + " | ".join(row.cells(shown)) + " |" for row in rows]
-        parts.append("")
+        parts += [f"## {escape(heading)}", ""]
+        cells = [[escape(cell) for cell in row.cells(shown)] for row in rows]
+        parts += [*_table([column.title for column in shown], cells), ""]
     if folds := fold_table(results):
-        parts += [
-            "## Folds",
-            "",
-            "| " + " | ".join(folds[0]) + " |",
-            "| --- |" + " ---: |" * (len(folds[0]) - 1),
-        ]
-        parts += ["| " + " | ".join(cells) + " |" for cells in folds[1:]] + [""]
-    parts += ["## How to read this", "", *(f"- {line.strip()}" for line in footnotes(results)), ""]
-    parts += ["## How to repeat it", "", f"    {info.command}", ""]
+        escaped = [[escape(cell) for cell in line] for line in folds]
+        parts += ["## Folds", "", *_table(escaped[0], escaped[1:]), ""]
+    parts += ["## How to read this", "", *(f"- {escape(line)}" for line in footnotes(results)), ""]
+    # Within an indented block nothing is escaped, and nothing needs to be: it is one line.
+    parts += ["## How to repeat it", "", f"    {clean(info.command)}", ""]
     versions = ", ".join(f"{name} {number}" for name, number in info.versions.items())
-    parts += [
-        f"- commit {info.git_revision or 'unknown'}; {versions}",
-        f"- data {info.data_sha256[:16]} from {info.source}",
-        f"- {info.device}, {info.threads} threads, started {info.started}",
-        "",
+    repeat = [
+        f"commit {info.git_revision or 'unknown'}; {versions}",
+        f"data {info.data_sha256[:16]} from {info.source}",
+        f"{info.device}, {count(info.threads, 'thread')}, started {info.started}",
     ]
-    return "\n".join(parts)
+    return "\n".join([*parts, *(f"- {escape(line)}" for line in repeat), ""])
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
+    return [lines[0], "| --- |" + " ---: |" * (len(titles) - 1), *lines[1:]]

@@ -13,14 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
+from markupsafe import Markup
 
-from skelbench.pages import base, charts, verdicts
-from skelbench.pages.tables import columns, computes, fold_table, footnotes, tables
+from skelbench.pages import base, charts, overview, verdicts
+from skelbench.pages.marks import Fill, mark
+from skelbench.pages.overview import Dot
+from skelbench.pages.tables import columns, comparable, computes, fold_table, footnotes, tables
+from skelbench.pages.text import clean
 from skelbench.runs.folder import RunFolder
-from skelbench.runs.numbers import mean_deviation
-from skelbench.runs.results import Results, RunInfo, Score, VariantInfo
+from skelbench.runs.looks import Look, looks
+from skelbench.runs.numbers import count, mean_deviation
+from skelbench.runs.results import GROUPS, Results, RunInfo, Score, VariantInfo
 from skelbench.runs.samples import NEIGHBOURS, Agreement, Map, Samples
 from skelbench.runs.significance import ClipScores, compare_all, confusion, pooled_interval
 
@@ -58,41 +64,53 @@ def render(results: Results, folder: RunFolder) -> str:
     info = results.info
     scores = folder.load_all_scores(results)
     comparisons = compare_all(scores)
-    dots = dots_of(results)
+    look = looks(results.variants)
+    dots = dots_of(results, look)
     controls = [dot for dot in dots if dot.group == "control"]
     control = max(controls, key=lambda dot: dot.mean, default=None)
     shown = {
         row.key: Samples.load(folder.samples(row.key, own[0].seed, own[0].fold))
         for row, own in results.rows()
     }
+    machine = f"{info.device}, {count(info.threads, 'thread')}"
     return base.render(
         "report.html.j2",
         title=f"{info.dataset}, {info.protocol}",
         synthetic=info.synthetic,
         info=info,
+        clips=f"{count(info.n_train, 'training clip')}, {count(info.n_test, 'test clip')}",
+        machine=machine,
         facts=verdicts.facts(results),
         verdicts=verdicts.verdicts(dots, comparisons),
         caveats=verdicts.caveats(results),
-        accuracy_chart=charts.accuracy(dots, control.mean if control else None),
+        accuracy_chart=overview.accuracy(dots, control.mean if control else None),
+        several=any(len(dot.seeds) > 1 for dot in dots),
         control=control and control.name,
-        comparable=verdicts.comparable(results),
+        published=any(row.published for row, _ in results.rows()),
+        comparable=comparable(results),
         columns=columns("page"),
-        tables=_tables(results),
+        tables=_tables(results, look),
         folds=fold_table(results),
+        families=sorted({row.family for row, _ in results.rows()}),
+        groups=[group for group in GROUPS if any(row.group == group for row, _ in results.rows())],
         differences=verdicts.differences(results),
-        footnotes=[line.strip() for line in footnotes(results)],
-        dots=[asdict(dot) | {"color": charts.css(dot.color)} for dot in dots],
+        footnotes=footnotes(results),
+        marks=[(mark_of(look[dot.name]), dot.name) for dot in dots],
         cost_charts=cost_charts([(dot, results.of(dot.name)) for dot in dots]),
         matrix_keys=list(scores),
         matrix=verdicts.matrix(list(scores), comparisons),
-        pairs=len(comparisons),
-        details=[_detail(row, own, info, shown[row.key], dots) for row, own in results.rows()],
+        no_matrix=verdicts.no_matrix(results),
+        pairs=count(len(comparisons), "pair"),
+        details=[
+            {"place": place, **_detail(row, own, info, shown[row.key], look[row.key])}
+            for place, (row, own) in enumerate(results.rows())
+        ],
         repeat=_repeat(info),
         scores=[
             (
                 score,
                 *(
-                    folder.link(path(score.variant, score.seed, score.fold))
+                    quote(folder.link(path(score.variant, score.seed, score.fold)))
                     for path in (folder.scores, folder.weights)
                 ),
             )
@@ -100,7 +118,7 @@ def render(results: Results, folder: RunFolder) -> str:
         ],
         data=base.embed(
             {
-                "classes": info.class_names,
+                "classes": [clean(name) for name in info.class_names],
                 "variants": [
                     _data(row.key, scores[row.key], shown[row.key], len(info.class_names))
                     for row, _ in results.rows()
@@ -110,28 +128,55 @@ def render(results: Results, folder: RunFolder) -> str:
     )
 
 
-def dots_of(results: Results) -> list[charts.Dot]:
-    """Every variant of a run as a mark of the overview charts, in per cent."""
-    dots: list[charts.Dot] = []
-    controls = 0
+def mark_of(look: Look, fill: Fill = "full") -> Markup:
+    """The mark of a variant in a legend."""
+    return mark(look.marker, charts.css(charts.series(look.series)), fill)
+
+
+def dots_of(results: Results, look: Mapping[str, Look], fill: Fill = "full") -> list[Dot]:
+    """Every variant of a run as a mark of the overview charts, in per cent.
+
+    Args:
+        results: the run.
+        look: of every variant, by key.
+        fill: which run it is, where several are shown.
+    """
+    dots: list[Dot] = []
     for row, scores in results.rows():
-        if row.group == "control":
-            color, controls = charts.series(charts.SERIES - 1), controls + 1
-        else:
-            color = charts.series((len(dots) - controls) % (charts.SERIES - 1))
+        own = look[row.key]
         tops = tuple(100 * score.top1 for score in scores)
         low, high = (100 * end for end in pooled_interval(results.counts(row.key)))
-        dots.append(charts.Dot(row.key, row.group, color, statistics.mean(tops), low, high, tops))
+        dots.append(
+            Dot(
+                row.key,
+                row.group,
+                charts.series(own.series),
+                own.marker,
+                statistics.mean(tops),
+                low,
+                high,
+                tops,
+                fill,
+            )
+        )
     return dots
 
 
-def _tables(results: Results) -> list[dict[str, Any]]:
-    shown = columns("page")
+def _tables(results: Results, look: Mapping[str, Look]) -> list[dict[str, Any]]:
+    # The first column is the row's name.
+    shown = columns("page")[1:]
     return [
         {
             "title": heading,
             "rows": [
-                {"title": row.variant.title, "cells": list(zip(row.cells(shown), shown, strict=True))}
+                {
+                    "key": row.variant.key,
+                    "title": row.variant.title,
+                    "family": row.variant.family,
+                    "group": row.variant.group,
+                    "mark": mark_of(look[row.variant.key]),
+                    "cells": list(zip(row.cells(shown), shown, strict=True)),
+                }
                 for row in rows
             ],
         }
@@ -139,7 +184,7 @@ def _tables(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def cost_charts(scored: Sequence[tuple[charts.Dot, Sequence[Score]]]) -> list[tuple[str, str]]:
+def cost_charts(scored: Sequence[tuple[Dot, Sequence[Score]]]) -> list[tuple[str, str]]:
     """Top-1 against each cost that is known: the SVG and its caption."""
     drawn = []
     for label, more, cost, caption in COSTS:
@@ -148,7 +193,7 @@ def cost_charts(scored: Sequence[tuple[charts.Dot, Sequence[Score]]]) -> list[tu
             known = [value for score in scores if (value := cost(score))] if computes(scores) else []
             values.append(statistics.median(known) if known else None)
         if any(values):
-            drawn.append((charts.against([dot for dot, _ in scored], values, label, more, label), caption))
+            drawn.append((overview.against([dot for dot, _ in scored], values, label, more), caption))
     return drawn
 
 
@@ -157,20 +202,20 @@ def _detail(
     scores: Sequence[Score],
     info: RunInfo,
     shown: Samples | None,
-    dots: Sequence[charts.Dot],
+    look: Look,
 ) -> dict[str, Any]:
     mean, deviation = mean_deviation([100 * score.top1 for score in scores])
     best = [score.best_on_test for score in scores if score.best_on_test is not None]
-    color = next(dot.color for dot in dots if dot.name == row.key)
     found = shown.map if shown else None
     return {
         "key": row.key,
         "title": row.title,
+        "mark": mark_of(look),
         "seeds": len(scores),
         "first_seed": scores[0].seed,
         "top1": f"{mean:.1f}" + (f" ± {deviation:.1f}" if deviation is not None else ""),
         "best": f"{100 * max(best):.1f}" if best else None,
-        "training_charts": _training_charts(row, scores, color),
+        "training_charts": _training_charts(row, scores, charts.series(look.series)),
         "training_caption": "A thin line per seed, their mean thick. " * (len(scores) > 1)
         + "Test accuracy is looked at, nothing is chosen by it.",
         "map": found is not None,
@@ -184,7 +229,7 @@ def _detail(
                 "predicted": info.class_names[mistake.predicted],
                 "probability": f"{100 * mistake.probability:.0f} % against {100 * mistake.probability_label:.0f} %",
                 "name": mistake.figure.name,
-                "frames": mistake.figure.frames,
+                "frames": count(mistake.figure.frames, "frame"),
             }
             for mistake in (shown.worst if shown else [])
         ],
@@ -209,7 +254,7 @@ def _training_charts(row: VariantInfo, scores: Sequence[Score], color: str) -> l
             lines[title] = charts.Line(
                 [epoch for epoch, _ in curves[0]], [[100 * share for _, share in curve] for curve in curves]
             )
-    return [charts.curve(title, line, color, f"{row.key} {title}") for title, line in lines.items()]
+    return [charts.curve(title, line, color, row.key) for title, line in lines.items()]
 
 
 def _map_words(agreement: Sequence[Agreement]) -> str:
@@ -229,8 +274,8 @@ def _map_words(agreement: Sequence[Agreement]) -> str:
 def _map_caption(found: Map, seed: int) -> str:
     tests = sum(found.test)
     return (
-        f"t-SNE of {tests:,} of {found.of_test:,} test clips (filled) and {len(found.test) - tests:,} of "
-        f"{found.of_train:,} training clips (rings), drawn at random; seed {seed}. Distances between far groups "
+        f"t-SNE of {tests:,} of {count(found.of_test, 'test clip')} (filled) and {len(found.test) - tests:,} of "
+        f"{count(found.of_train, 'training clip')} (rings), drawn at random; seed {seed}. Distances between far groups "
         f"mean little. Neighbours: the {NEIGHBOURS} nearest of these clips by cosine, in the representation itself."
     )
 
@@ -239,7 +284,7 @@ def _data(key: str, scores: Mapping[int, ClipScores], shown: Samples | None, cla
     names = ("x", "y", "label", "view", "subject", "test")
     found = shown.map if shown else None
     return {
-        "key": key,
+        "key": clean(key),
         "seeds": len(scores),
         "confusion": confusion(list(scores.values()), classes).ravel().tolist(),
         "map": {name: getattr(found, name) for name in names} if found else None,

@@ -23,7 +23,8 @@ class Column:
     title: str
     value: Callable[[VariantInfo, Sequence[Score]], str]
     where: tuple[Where, ...] = _WIDE
-    kind: Literal["", "main", "published"] = ""
+    kind: Literal["", "main", "published", "text"] = ""
+    """How the page shows and sorts it: all but `text` are numbers."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ def _latency(row: VariantInfo, scores: Sequence[Score]) -> str:
     return f"{p50:.2f} / {p99:.2f}"
 
 
+def _seconds(row: VariantInfo, scores: Sequence[Score]) -> str:
+    seconds = statistics.median(score.seconds for score in scores)
+    return f"{seconds:.1f}" if seconds < 99.95 else f"{seconds:,.0f}"
+
+
 def _training(row: VariantInfo, scores: Sequence[Score]) -> str:
     return "; ".join(stage_words(stage) for stage in scores[0].stages) or "-"
 
@@ -66,11 +72,11 @@ def stage_words(stage: Stage) -> str:
     """`200 epochs, batch 64, rate 0.003`."""
     batch = "" if stage.batch_size is None else f", batch {stage.batch_size}"
     name = "" if stage.name == "train" else f"{stage.name} "
-    return f"{name}{count(stage.epochs, 'epoch')}{batch}, rate {stage.lr:g}"
+    return f"{name}{count(stage.epochs, 'epoch')}{batch}, rate {stage.lr:.3g}"
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("variant", lambda row, scores: row.key, _EVERYWHERE),
+    Column("variant", lambda row, scores: row.key, _EVERYWHERE, "text"),
     Column("top-1 %", lambda row, scores: spread([score.top1 for score in scores]), _EVERYWHERE, "main"),
     Column("95 % interval", _interval, _EVERYWHERE),
     Column(
@@ -94,7 +100,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("mean class %", lambda row, scores: spread([score.mean_class for score in scores])),
     Column("kNN-1 %", lambda row, scores: spread([score.knn1 for score in scores]), _EVERYWHERE),
     Column("MACs M", lambda row, scores: f"{scores[0].macs / 1e6:.2f}" if computes(scores) else "-"),
-    Column("training", _training),
+    Column("training", _training, kind="text"),
+    Column("time s", _seconds),
     Column(
         "train clips/s",
         lambda row, scores: median([score.speed.train_clips_per_s for score in scores]),
@@ -128,6 +135,14 @@ def tables(results: Results) -> dict[str, list[Row]]:
     for row, scores in sorted(results.rows(), key=lambda item: item[0].group == "control"):
         found.setdefault(row.table, []).append(Row(row, scores))
     return found
+
+
+def comparable(results: Results) -> bool:
+    """Whether the published figures belong to these data and this protocol: by name, and by the number of clips."""
+    published = [row.published for row, _ in results.rows() if row.published]
+    info = results.info
+    same = all((item.dataset, item.protocol) == (info.dataset, info.protocol) for item in published)
+    return bool(published) and same and info.official and not info.synthetic
 
 
 def headline(info: RunInfo, variants: Sequence[VariantInfo]) -> list[str]:
@@ -206,23 +221,22 @@ def footnotes(results: Results) -> list[str]:
     )
     if info.folds:
         over = f"mean and deviation over {count(len(info.folds), 'fold')}, {over}"
-    lines = [
-        f"Top-1 after the last epoch on all {count(info.n_test, 'test clip')}; {over}; the interval is Wilson's"
-        + (", averaged over seeds." if len(seeds) > 1 else "."),
-    ]
+    lines = []
+    if seeds:
+        lines.append(
+            f"Top-1 after the last epoch on all {count(info.n_test, 'test clip')}; {over}; the interval is Wilson's"
+            + (", averaged over seeds." if len(seeds) > 1 else ".")
+        )
     published = {row.published for row, _ in results.rows() if row.published}
     if published:
         sources = sorted({f"the {item.source} on {item.dataset} {item.protocol}" for item in published})
+        other = "other training" if comparable(results) else "other data and other training"
+        lines.append(f"Published: {listed(sources)}, with the released sampler; {other} than here.")
+    for (test, train), keys in partly(results).items():
         lines.append(
-            f"Published: {listed(sources)}, with the released sampler; other data and other training than here."
+            f"{listed(keys)} {'rests' if len(keys) == 1 else 'rest'} on {test:,} of the test clips and {train:,} of "
+            "the training clips: those with two people are left out, as the NITAP report did."
         )
-    for row, scores in results.rows():
-        fewer = [score for score in scores if score.n_test < info.n_test and not score.fold]
-        if fewer:
-            lines.append(
-                f"{row.key} rests on {fewer[0].n_test:,} of the test clips and {fewer[0].n_train:,} of the training "
-                "clips: those with two people are left out, as the NITAP report did."
-            )
     best = {
         row.key: max(values)
         for row, scores in results.rows()
@@ -231,10 +245,33 @@ def footnotes(results: Results) -> list[str]:
     if best:
         words = ", ".join(f"{key} {percent(value)}" for key, value in best.items())
         lines.append(f"Best epoch chosen on the test split (optimistic, not a result): {words}.")
+    if results.scores:
+        lines.append(
+            "Time: training, scoring and measuring"
+            + (
+                ", median over seeds and folds."
+                if info.folds
+                else ", median over seeds."
+                if len(seeds) > 1
+                else "."
+            )
+        )
     lines += [f"Failed: {failure_words(failure)}" for failure in results.failures]
     if info.settings["sampling"] == "conmlp60":
         lines += _released(results)
     return lines
+
+
+def partly(results: Results) -> dict[tuple[int, int], list[str]]:
+    """Keys of the variants that rest on a part of the test clips, by their numbers of test and training clips."""
+    found: dict[tuple[int, int], list[str]] = {}
+    for row, scores in results.rows():
+        fewer = next(
+            (score for score in scores if score.n_test < results.info.n_test and not score.fold), None
+        )
+        if fewer:
+            found.setdefault((fewer.n_test, fewer.n_train), []).append(row.key)
+    return found
 
 
 def _released(results: Results) -> list[str]:
@@ -245,7 +282,7 @@ def _released(results: Results) -> list[str]:
             released = statistics.mean(score.released_score or 0.0 for score in scores)
             honest = statistics.mean(score.top1 for score in scores)
             lines.append(
-                f"  {row.key}: {scores[0].coverage} of {scores[0].n_train:,} training clips seen; "
+                f"{row.key}: {scores[0].coverage:,} of {scores[0].n_train:,} training clips seen; "
                 f"the released code would print {percent(released)} %, "
                 f"the whole test split gives {percent(honest)} % ({100 * (released - honest):+.1f} points)."
             )

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from skelbench.pages import base, charts
+from skelbench.pages import base
+from skelbench.pages.surface import slice_of, surface
+from skelbench.runs.numbers import count
+from skelbench.runs.significance import wilson
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class StudySummary:
     trials: list[Trial]
     importance: list[tuple[str, float]]
     """Share of the variance that each hyper-parameter explains."""
+    validation_clips: int
+    """What every trial was scored on."""
 
 
 def render(study: StudySummary) -> str:
@@ -46,6 +51,10 @@ def render(study: StudySummary) -> str:
     complete = [trial for trial in study.trials if trial.value is not None]
     best = next(trial for trial in complete if trial.number == study.best)
     first = next((trial for trial in complete if trial.number == 0), None)
+    clips = count(study.validation_clips, "validation clip")
+    ranked = sorted(
+        study.trials, key=lambda trial: -1.0 if trial.value is None else trial.value, reverse=True
+    )
     return base.render(
         "tune.html.j2",
         title=study.title,
@@ -53,21 +62,23 @@ def render(study: StudySummary) -> str:
         facts=study.facts,
         rule=study.rule,
         best=_percent(best),
+        best_interval=f"{_words(_interval(study, best))} by Wilson's 95 % interval of {clips}",
         best_params=[(name, f"{value:.4g}") for name, value in zip(study.names, best.params, strict=True)],
-        first=first and _percent(first),
+        first=first and f"{_percent(first)} % ({_words(_interval(study, first))})",
+        not_told_apart=_not_told_apart(study, complete, best),
         command=study.command,
-        surfaces=_surfaces(study.names, complete),
-        importance=[(name, f"{100 * share:.0f} %") for name, share in study.importance],
+        surfaces=_surfaces(study, complete),
+        importance=[(name, 100 * share) for name, share in study.importance],
         names=study.names,
+        validation=clips,
         trials=[
             (
                 trial.number,
                 [f"{value:.4g}" for value in trial.params],
                 _percent(trial) if trial.value is not None else trial.stopped or "pruned",
+                _words(_interval(study, trial)) if trial.value is not None else "",
             )
-            for trial in sorted(study.trials, key=lambda trial: -1.0 if trial.value is None else trial.value)[
-                ::-1
-            ]
+            for trial in ranked
         ],
     )
 
@@ -76,11 +87,33 @@ def _percent(trial: Trial) -> str:
     return f"{100 * (trial.value or 0.0):.1f}"
 
 
-def _surfaces(names: Sequence[str], complete: Sequence[Trial]) -> list[str]:
+def _interval(study: StudySummary, trial: Trial) -> tuple[float, float]:
+    """Wilson's, in per cent."""
+    clips = study.validation_clips
+    low, high = wilson(round((trial.value or 0.0) * clips), clips)
+    return 100 * low, 100 * high
+
+
+def _words(interval: tuple[float, float]) -> str:
+    return f"{interval[0]:.1f} to {interval[1]:.1f}"
+
+
+def _not_told_apart(study: StudySummary, complete: Sequence[Trial], best: Trial) -> str:
+    low, _ = _interval(study, best)
+    near = sum(100 * (trial.value or 0.0) >= low for trial in complete) - 1
+    if not near:
+        return ""
+    verb = "lies" if near == 1 else "lie"
+    return f"{count(near, 'other trial')} {verb} within its interval: on so many clips they are hardly told apart."
+
+
+def _surfaces(study: StudySummary, complete: Sequence[Trial]) -> list[str]:
+    names = study.names
     scores = [100 * (trial.value or 0.0) for trial in complete]
     values = [[trial.params[place] for trial in complete] for place in range(len(names))]
     surfaces = [
-        charts.surface(values[a], values[b], scores, (names[a], names[b]), f"{names[a]} {names[b]}")
+        surface(values[a], values[b], scores, (names[a], names[b]))
         for a, b in combinations(range(len(names)), 2)
     ]
-    return surfaces or [charts.slice_of(values[0], scores, names[0])]
+    intervals = [_interval(study, trial) for trial in complete]
+    return surfaces or [slice_of(values[0], scores, intervals, names[0])]

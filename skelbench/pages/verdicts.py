@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
-from skelbench.pages.charts import Dot
-from skelbench.pages.tables import failure_words, training_words
+from skelbench.pages.overview import Dot
+from skelbench.pages.tables import comparable, failure_words, partly, training_words
 from skelbench.runs.numbers import count, listed, points, probability
 from skelbench.runs.results import Results
 from skelbench.runs.significance import Comparison
 
 # Points; less than what is shown.
 INVISIBLE = 0.05
+# More variants than this are counted.
+_NAMED = 12
 # How the ConMLP rows were trained for the published figures.
 _PUBLISHED_TRAINING = {"epochs": ("Epochs", 5000), "batch_size": ("Batch", 512), "lr": ("Rate", 0.001)}
 
@@ -27,7 +30,13 @@ def verdicts(dots: Sequence[Dot], comparisons: Sequence[Comparison]) -> list[str
     beaten = [other[pair] for pair in mine if pair.verdict == leader.name]
     open_ = [other[pair] for pair in mine if not pair.verdict]
     if beaten:
-        lines.append(f"It beats {listed(beaten)} on the same clips (p < 0.05, corrected).")
+        others = len(dots) - 1
+        who = (
+            listed(beaten)
+            if len(beaten) <= _NAMED
+            else f"{'each' if len(beaten) == others else len(beaten)} of the {others} other variants"
+        )
+        lines.append(f"It beats {who} on the same clips (p < 0.05, corrected).")
     mean = {dot.name: dot.mean for dot in dots}
     equal = [name for name in open_ if abs(mean[name] - leader.mean) < INVISIBLE]
     ahead = [name for name in open_ if name not in equal]
@@ -61,18 +70,32 @@ def matrix(
     return [(row, [_cell(row, column, pairs) for column in keys]) for row in keys]
 
 
+def interval_words(pair: Comparison, sign: int = 1) -> str:
+    """The interval of a difference in points; with `sign` -1, of the second variant minus the first."""
+    low, high = sorted(100 * sign * end for end in pair.interval)
+    # One clip has no deviation.
+    return f"{low:+.1f} to {high:+.1f}" if math.isfinite(low) else "unknown"
+
+
+def no_matrix(results: Results) -> str:
+    """Why nothing was compared."""
+    finished = len(results.rows())
+    if finished < 2:
+        return "One variant, nothing to compare." if finished else "No variant is finished yet."
+    return "No two variants have a seed in common, so none can be compared clip by clip."
+
+
 def _cell(row: str, column: str, pairs: Mapping[tuple[str, str], Comparison]) -> dict[str, str] | None:
     if (row, column) not in pairs and (column, row) not in pairs:
         return None
     pair, sign = (pairs[row, column], 1) if (row, column) in pairs else (pairs[column, row], -1)
-    low, high = sorted(100 * sign * end for end in pair.interval)
     wins, losses = (pair.wins, pair.losses) if sign == 1 else (pair.losses, pair.wins)
     return {
         "kind": "win" if pair.verdict == row else "loss" if pair.verdict else "",
         "text": points(sign * pair.difference),
         "p": probability(pair.p_holm),
-        "title": f"{row} against {column}: {low:+.1f} to {high:+.1f} points; "
-        f"right more often on {wins} clips, less often on {losses}; p before correction {pair.p:.2g}",
+        "title": f"{row} against {column}: {interval_words(pair, sign)} points; "
+        f"right more often on {count(wins, 'clip')}, less often on {losses:,}; p before correction {pair.p:.2g}",
     }
 
 
@@ -80,8 +103,9 @@ def facts(results: Results) -> list[tuple[str, str]]:
     """The run in a few words, each with its heading."""
     info = results.info
     seeds = sorted({score.seed for score in results.scores})
+    unsaid = info.synthetic and "synthetic" not in info.dataset.lower()
     found = [
-        ("Dataset", info.dataset + (" (synthetic)" if info.synthetic else "")),
+        ("Dataset", info.dataset + " (synthetic)" * unsaid),
         ("Protocol", info.protocol),
         ("Training clips", training_clips(results)),
         ("Test clips", f"{info.n_test:,}"),
@@ -112,22 +136,10 @@ def caveats(results: Results) -> list[str]:
     lines += [f"Failed: {failure_words(failure)}" for failure in results.failures]
     if info.dropped:
         lines.append(f"{count(len(info.dropped), 'clip was', 'clips were')} left out and named at the end.")
-    partly = {
-        score.variant: score.n_test
-        for score in results.scores
-        if score.n_test != info.n_test and not score.fold
-    }
-    for variant, clips in partly.items():
-        lines.append(f"{variant} was scored on {clips:,} of the {info.n_test:,} test clips.")
+    for (test, _), keys in partly(results).items():
+        verb = "was" if len(keys) == 1 else "were"
+        lines.append(f"{listed(keys)} {verb} scored on {test:,} of the {count(info.n_test, 'test clip')}.")
     return lines + info.caveats
-
-
-def comparable(results: Results) -> bool:
-    """Whether the published figures belong to these data and this protocol."""
-    published = [row.published for row, _ in results.rows() if row.published]
-    info = results.info
-    same = all((item.dataset, item.protocol) == (info.dataset, info.protocol) for item in published)
-    return bool(published) and same and info.official and not info.synthetic
 
 
 def differences(results: Results) -> list[str]:
@@ -138,9 +150,13 @@ def differences(results: Results) -> list[str]:
         return []
     lines = []
     if not comparable(results):
-        lines.append(
-            f"Data: {info.dataset}, {info.protocol} here; {published.dataset}, {published.protocol} there."
+        same = (info.dataset, info.protocol) == (published.dataset, published.protocol)
+        here = f"{info.dataset}, {info.protocol}" + (
+            f", with other numbers of clips than the authors give ({info.n_train:,} and {info.n_test:,})"
+            if same
+            else ""
         )
+        lines.append(f"Data: {here} here; {published.dataset}, {published.protocol} there.")
     if any(row.family == "conmlp" and row.published for row, _ in results.rows()):
         for name, (title, value) in _PUBLISHED_TRAINING.items():
             if settings[name] != value:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +16,8 @@ from skelbench.errors import SkelbenchError
 
 # Weights, scores and pages of a run are read by the same people: one mode for all, less what the umask takes.
 _MODE = 0o666
+# Characters of a name; a file system takes 255 bytes, and a character may have four.
+_LONGEST = 48
 
 
 class FileError(SkelbenchError):
@@ -94,6 +98,22 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def file_name(name: str, suffix: str) -> str:
+    """A file's name from a name that is not ours: one short name within a folder, another one for every other name.
+
+    Letters, digits, "-", "_" and "." are kept. A name that is changed or cut ends in a part of its SHA-256, so that
+    no two names give one file.
+
+    Args:
+        name: of a clip, for instance.
+        suffix: of the file, with its dot.
+    """
+    kept = re.sub(r"[^\w.-]+", "-", name).lstrip(".-")[:_LONGEST]
+    if kept != name or not kept:
+        kept += f"-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
+    return kept.lstrip("-") + suffix
 
 
 def reason(error: OSError, path: Path) -> str:

@@ -52,6 +52,10 @@ class VariantInfo:
     table: str
     """Heading of the table that the row belongs to."""
     published: Published | None = None
+    color: str = ""
+    """One of `skelbench.runs.looks.COLORS`, in every chart; empty where the row has none of its own."""
+    marker: str = ""
+    """One of `skelbench.runs.looks.MARKERS`, likewise."""
 
 
 @dataclass
@@ -137,6 +141,9 @@ class Score:
     """(epoch, test top-1 of a ridge probe) while a contrastive encoder was trained; nothing is chosen by it."""
     stages: list[Stage] = field(default_factory=list)
     """How this variant was trained; empty where nothing is."""
+    class_recall: list[float | None] = field(default_factory=list)
+    """(classes,) share of each class's test clips that were recognised; None for a class without test clips. Empty in
+    a run that did not store it."""
 
 
 # The fields of a score that are one number or text.

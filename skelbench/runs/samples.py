@@ -61,6 +61,8 @@ class Figure:
     """base64 of uint8 (shown, bodies, joints, 3), y up; 255 is the longest side of the box."""
     absent: list[list[int]]
     """[frame, body] without a skeleton."""
+    fps: float | None = None
+    """Frames a second; None where the data do not say: pages then take 30, the rate of a Kinect."""
 
 
 @dataclass(frozen=True)

@@ -52,12 +52,18 @@ class Variant:
     """Optional packages that its training imports; they are looked for before any work."""
     extra: str = ""
     """The extra of skelbench that brings them."""
+    color: str = ""
+    """One of `skelbench.runs.looks.COLORS`, in every chart; without one, a colour that no other row of the run has."""
+    marker: str = ""
+    """One of `skelbench.runs.looks.MARKERS`, likewise."""
 
     @property
     def info(self) -> VariantInfo:
         """What a run stores of the row."""
         table = self.table or (_TABLES[self.group] if self.family == "conmlp" else self.family)
-        return VariantInfo(self.key, self.title, self.group, self.family, table, self.published)
+        return VariantInfo(
+            self.key, self.title, self.group, self.family, table, self.published, self.color, self.marker
+        )
 
     @property
     def instance_labels(self) -> bool:

@@ -250,6 +250,7 @@ class Study:
                 for trial in every
             ],
             importance=self._importance() if complete > 3 and len(values) > 1 else [],
+            validation_clips=len(self.validation),
         )
 
     def _importance(self) -> list[tuple[str, float]]:

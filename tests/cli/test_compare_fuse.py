@@ -39,7 +39,7 @@ def test_a_better_run_is_told_from_the_first(runs, tmp_path, capsys):
     assert pair.difference == pytest.approx(shares[1] - shares[0])
     page = render(found)
     assert stands_alone(page)
-    assert ">threads</td>" in page
+    assert ">threads</th>" in page
     code, printed, _ = command_line(capsys, "compare", *runs, "--out", tmp_path / "compare.html")
     assert code == 0
     assert "threads: 1 | 2" in printed

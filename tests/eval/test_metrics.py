@@ -25,6 +25,15 @@ def test_mean_class_weighs_classes_equally():
     assert metrics.mean_class(logits, np.array([0] * 9 + [1])) == 0.5
 
 
+def test_recall_by_class_is_unknown_where_no_clip_is():
+    logits = np.eye(4, dtype=np.float32)[[0, 0, 1, 2, 2]]
+    label = np.array([0, 1, 1, 0, 2])
+    recall = metrics.class_recall(logits, label)
+    assert recall == [0.5, 0.5, 1.0, None]
+    known = [share for share in recall if share is not None]
+    assert metrics.mean_class(logits, label) == pytest.approx(sum(known) / len(known))
+
+
 def test_knn1_is_by_cosine():
     train = np.array([[1, 0], [0, 1]], dtype=np.float32)
     test = np.array([[100, 1], [0.1, 0.2]], dtype=np.float32)

@@ -2,15 +2,19 @@
 
 import json
 import re
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from matplotlib.markers import MarkerStyle
 
 from skelbench.eval import samples
-from skelbench.pages import charts
+from skelbench.pages import charts, marks, overview
 from skelbench.pages.run import write
 from skelbench.runs.folder import RunFolder
+from skelbench.runs.looks import MARKERS
 from tests.conftest import make_clips
+from tests.pages.parsed import parse
 from tests.runs.made_up import write_run
 
 VARIANTS = (
@@ -112,16 +116,90 @@ def test_an_unfinished_run_has_a_page(tmp_path):
 
 
 def test_pareto_front():
-    assert charts.pareto([(1, 5), (2, 4), (2, 3), (0, 6), (1, 5)]) == {0, 1, 3, 4}
+    assert overview.pareto([(1, 5), (2, 4), (2, 3), (0, 6), (1, 5)]) == {0, 1, 3, 4}
 
 
 def test_charts_follow_the_page_and_repeat_to_the_byte():
-    dots = [charts.Dot("a", "control", charts.series(3), 50.0, 40.0, 60.0, (45.0, 55.0))]
-    drawn = charts.accuracy(dots, 50.0)
-    assert drawn == charts.accuracy(dots, 50.0)
+    dots = [overview.Dot("a", "control", charts.series(3), "X", 50.0, 40.0, 60.0, (45.0, 55.0))]
+    drawn = overview.accuracy(dots, 50.0)
+    assert drawn == overview.accuracy(dots, 50.0)
     assert "var(--s3)" in drawn
     assert "var(--ink)" in drawn
     assert not re.search(r"#0[1-4][0-9a-f]{4}\b", drawn)
+
+
+def test_every_picture_has_a_text_alternative(page):
+    document = parse(page)
+    pictures = document.all("svg", class_="chart") + document.all("canvas", class_="map")
+    assert len(pictures) > 10
+    for picture in pictures:
+        assert picture.attributes["role"] == "img"
+        assert len(picture.attributes["aria-label"]) > 20
+    chart = pictures[0].attributes["aria-label"]
+    assert chart.startswith("Top-1 by variant: conmlp-supcon 8")
+    for mark in document.all("svg", class_="mark"):
+        assert mark.attributes["aria-hidden"] == "true"
+    for frame in document.all("div", class_="scroll"):
+        assert frame.attributes["tabindex"] == "0"
+        assert frame.attributes["aria-label"]
+
+
+def test_a_variant_looks_the_same_in_every_legend_table_and_chart(page):
+    document = parse(page)
+    look = {item.text: outlines(item.one("svg")) for item in document.all("ul", class_="legend")[0].all("li")}
+    assert list(look) == ["conmlp-supcon", "conmlp-tcl", "majority"]
+    assert len({str(own) for own in look.values()}) == 3
+    for row in document.one("table", id="results").all("th", scope="row"):
+        key = row.one("span").text
+        assert outlines(row.one("svg")) == look[key]
+    for tab in document.one("div", role="tablist").all("button"):
+        assert outlines(tab.one("svg")) == look[tab.text]
+    # What the legend draws is what the chart draws: for controls too.
+    style = look["majority"][1]
+    chart = document.all("svg", class_="chart")[0]
+    drawn = {use.attributes.get("style", "").split(";")[0] for use in chart.all("use")}
+    assert style.split(";")[0].replace(":", ": ") in drawn
+
+
+def outlines(mark):
+    return [path.attributes["d"] for path in mark.all("path")], mark.attributes["style"]
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+def test_a_mark_has_the_outline_of_its_marker(marker):
+    found = parse(marks.mark(marker, "var(--s0)")).all("path")[0].attributes["d"]
+    numbers = np.array(re.findall(r"-?[\d.]+(?:e-?\d+)?", found), dtype=float).reshape(-1, 2)
+    style = MarkerStyle(marker)
+    outline = style.get_transform().transform_path(style.get_path())
+    low, high = outline.get_extents().min, outline.get_extents().max
+    assert numbers.min(0) == pytest.approx([low[0], -high[1]], abs=0.02)
+    assert numbers.max(0) == pytest.approx([high[0], -low[1]], abs=0.02)
+
+
+def test_the_table_has_the_time_and_says_what_it_is(page):
+    document = parse(page)
+    titles = [head.text for head in document.one("table", id="results").one("thead").all("th")]
+    for row in document.one("table", id="results").all("tr"):
+        if "data-family" in row.attributes:
+            assert len(row.children) == len(titles)
+            assert row.children[titles.index("time s")].text == "1.0"
+            assert row.attributes["data-group"] in ("supervised", "control")
+    assert "Time: training, scoring and measuring, median over seeds." in document.text
+    heads = document.all("tr", class_="group")
+    assert [head.text for head in heads] == ["Supervised", "Controls"]
+    assert heads[0].one("th").attributes["colspan"] == str(len(titles))
+
+
+def test_links_to_files_are_addresses(tmp_path):
+    write_run(tmp_path, (("lab#1?x%20", 0.5),), (0,))
+    links = [link.attributes["href"] for link in parse(page_of(tmp_path)).all("a")]
+    assert "scores/lab%231%3Fx%2520-seed0.npz" in links
+    assert all((tmp_path / unquote(link)).exists() for link in links if link.startswith("scores/"))
+
+
+def test_a_stage_of_one_epoch_is_seen():
+    drawn = charts.curve("loss", charts.Line([1], [[0.5]]), charts.series(0), "lab")
+    assert drawn.count("<use") > 3
 
 
 @pytest.mark.parametrize(("axis", "sign"), [(0, 1), (0, -1), (1, 1), (1, -1), (2, 1), (2, -1)])

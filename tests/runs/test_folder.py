@@ -43,7 +43,7 @@ def test_an_unknown_row_is_shown_like_any_other(old):
     page = write(RunFolder(old)).read_text()
     for key in ("conmlp-supcon", "lab-mlp"):
         assert f'role="tab" value="{key}"' in page
-        assert f'<td class="">{key}<small>' in page
+        assert f"</svg>{key}</span><small>" in page
     assert "| lab-mlp | 66.7 |" in markdown(RunFolder(old).load())
 
 

@@ -90,23 +90,22 @@ def test_a_study_goes_on_and_is_shared(data, tmp_path):
 
 
 def test_the_response_surface_is_shaded_once_enough_trials_span_it():
-    from skelbench.pages import charts
+    from skelbench.pages import surface
 
     grid = [(rate, tau) for rate in (0.001, 0.003, 0.01, 0.03) for tau in (0.05, 0.1, 0.2)]
     drawn = {
-        trials: charts.surface(
+        trials: surface.surface(
             [rate for rate, _ in grid[:trials]],
             [tau for _, tau in grid[:trials]],
             [100 * tau - 500 * rate for rate, tau in grid[:trials]],
             ("rate", "tau"),
-            "test",
         )
-        for trials in (6, charts.SURFACE_TRIALS, len(grid))
+        for trials in (6, surface.SURFACE_TRIALS, len(grid))
     }
     paths = {trials: picture.count("<path") for trials, picture in drawn.items()}
-    assert paths[charts.SURFACE_TRIALS] >= paths[6] + 5  # the bands between nine levels
+    assert paths[surface.SURFACE_TRIALS] >= paths[6] + 5  # the bands between nine levels
     assert paths[len(grid)] >= paths[6] + 5
-    level = charts.surface([0.1, 0.2] * 6, [1.0, 2.0, 4.0] * 4, [50.0] * 12, ("rate", "tau"), "test")
+    level = surface.surface([0.1, 0.2] * 6, [1.0, 2.0, 4.0] * 4, [50.0] * 12, ("rate", "tau"))
     assert level.count("<path") < paths[len(grid)]  # all alike: no bands
 
 
