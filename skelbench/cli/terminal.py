@@ -68,7 +68,7 @@ class Terminal(Progress):
         for line in headline(info, variants):
             self._say(line, style="bold yellow" if line.startswith("SYNTHETIC") else None)
         self._say(f"output: {folder}", soft_wrap=True)
-        trainings = len(variants) * len(info.config["seeds"]) * max(1, len(info.folds))
+        trainings = len(variants) * len(info.config.get("seeds", [0])) * max(1, len(info.folds))
         self._job = self.bars.add_task("all trainings", total=trainings, detail="")
         self.bars.start()
 
@@ -146,7 +146,7 @@ class Terminal(Progress):
 
 def results_table(results: Results) -> Table:
     """The table of a run: what fits in 80 columns."""
-    shown = columns("terminal")
+    shown = columns("terminal", results)
     grid = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
     for place, column in enumerate(shown):
         title = "\n".join(column.title.rsplit(" ", 1))

@@ -25,7 +25,7 @@ def write(results: Results, path: Path) -> None:
 def markdown(results: Results) -> str:
     """Headline, a table per group, how to read it, how to repeat it."""
     info = results.info
-    shown = columns("markdown")
+    shown = columns("markdown", results)
     lines = [escape(line) for line in headline(info, results.variants)]
     parts = [f"# {escape(f'{info.dataset}, {info.protocol}')}", "", *(f"{line}  " for line in lines), ""]
     for heading, rows in tables(results).items():

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skelbench.errors import SkelbenchError
-from skelbench.pages.tables import Column, Row, columns
+from skelbench.pages.tables import COLUMNS, Column, Row
 from skelbench.runs.files import write_text
 from skelbench.runs.numbers import count, percent
 from skelbench.runs.results import Results, Score, VariantInfo
@@ -91,7 +91,7 @@ def _rows(run: Results) -> list[Row]:
 
 
 def _chosen(titles: Sequence[str]) -> list[Column]:
-    known = {column.title: column for column in columns("markdown")}
+    known = {column.title: column for column in COLUMNS}
     return [known[title] for title in titles]
 
 

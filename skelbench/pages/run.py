@@ -21,7 +21,7 @@ from markupsafe import Markup
 from skelbench.pages import base, charts, overview, verdicts
 from skelbench.pages.marks import Fill, mark
 from skelbench.pages.overview import Dot
-from skelbench.pages.tables import columns, comparable, computes, fold_table, footnotes, tables
+from skelbench.pages.tables import columns, comparable, computes, fold_table, footnotes, published, tables
 from skelbench.pages.text import clean
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.looks import Look, looks
@@ -86,9 +86,9 @@ def render(results: Results, folder: RunFolder) -> str:
         accuracy_chart=overview.accuracy(dots, control.mean if control else None),
         several=any(len(dot.seeds) > 1 for dot in dots),
         control=control and control.name,
-        published=any(row.published for row, _ in results.rows()),
+        published=bool(published(results)),
         comparable=comparable(results),
-        columns=columns("page"),
+        columns=columns("page", results),
         tables=_tables(results, look),
         folds=fold_table(results),
         families=sorted({row.family for row, _ in results.rows()}),
@@ -164,7 +164,7 @@ def dots_of(results: Results, look: Mapping[str, Look], fill: Fill = "full") -> 
 
 def _tables(results: Results, look: Mapping[str, Look]) -> list[dict[str, Any]]:
     # The first column is the row's name.
-    shown = columns("page")[1:]
+    shown = columns("page", results)[1:]
     return [
         {
             "title": heading,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from skelbench.runs.numbers import count, listed, median, percent, spread
-from skelbench.runs.results import Failure, Results, RunInfo, Score, Stage, VariantInfo
+from skelbench.runs.results import Failure, Published, Results, RunInfo, Score, Stage, VariantInfo
 from skelbench.runs.significance import pooled_interval
 
 Where = Literal["page", "markdown", "terminal"]
@@ -124,9 +124,17 @@ COLUMNS: tuple[Column, ...] = (
 """Every column, in order."""
 
 
-def columns(where: Where) -> list[Column]:
-    """The columns that are shown there."""
-    return [column for column in COLUMNS if where in column.where]
+def columns(where: Where, results: Results) -> list[Column]:
+    """The columns that are shown there; published figures stand beside their own data set only."""
+    hidden = set() if published(results) else {"published"}
+    return [column for column in COLUMNS if where in column.where and column.kind not in hidden]
+
+
+def published(results: Results) -> list[Published]:
+    """The published figures of the run's rows that are of its data set."""
+    info = results.info
+    found = dict.fromkeys(row.published for row, _ in results.rows() if row.published)
+    return [item for item in found if item.dataset == info.dataset and not info.synthetic]
 
 
 def tables(results: Results) -> dict[str, list[Row]]:
@@ -139,10 +147,8 @@ def tables(results: Results) -> dict[str, list[Row]]:
 
 def comparable(results: Results) -> bool:
     """Whether the published figures belong to these data and this protocol: by name, and by the number of clips."""
-    published = [row.published for row, _ in results.rows() if row.published]
-    info = results.info
-    same = all((item.dataset, item.protocol) == (info.dataset, info.protocol) for item in published)
-    return bool(published) and same and info.official and not info.synthetic
+    found, info = published(results), results.info
+    return bool(found) and info.official and all(item.protocol == info.protocol for item in found)
 
 
 def headline(info: RunInfo, variants: Sequence[VariantInfo]) -> list[str]:
@@ -227,9 +233,8 @@ def footnotes(results: Results) -> list[str]:
             f"Top-1 after the last epoch on all {count(info.n_test, 'test clip')}; {over}; the interval is Wilson's"
             + (", averaged over seeds." if len(seeds) > 1 else ".")
         )
-    published = {row.published for row, _ in results.rows() if row.published}
-    if published:
-        sources = sorted({f"the {item.source} on {item.dataset} {item.protocol}" for item in published})
+    if found := published(results):
+        sources = sorted({f"the {item.source} on {item.dataset} {item.protocol}" for item in found})
         other = "other training" if comparable(results) else "other data and other training"
         lines.append(f"Published: {listed(sources)}, with the released sampler; {other} than here.")
     for (test, train), keys in partly(results).items():

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from skelbench.pages.overview import Dot
-from skelbench.pages.tables import comparable, failure_words, partly, training_words
+from skelbench.pages.tables import comparable, failure_words, partly, published, training_words
 from skelbench.runs.numbers import count, listed, points, probability
 from skelbench.runs.results import Results
 from skelbench.runs.significance import Comparison
@@ -145,18 +145,18 @@ def caveats(results: Results) -> list[str]:
 def differences(results: Results) -> list[str]:
     """What was done differently here than for the published figures, as far as they say."""
     info, settings = results.info, results.info.settings
-    published = next((row.published for row, _ in results.rows() if row.published), None)
-    if published is None:
+    found = published(results)
+    if not found:
         return []
     lines = []
     if not comparable(results):
-        same = (info.dataset, info.protocol) == (published.dataset, published.protocol)
+        same = info.protocol == found[0].protocol
         here = f"{info.dataset}, {info.protocol}" + (
             f", with other numbers of clips than the authors give ({info.n_train:,} and {info.n_test:,})"
             if same
             else ""
         )
-        lines.append(f"Data: {here} here; {published.dataset}, {published.protocol} there.")
+        lines.append(f"Data: {here} here; {found[0].dataset}, {found[0].protocol} there.")
     if any(row.family == "conmlp" and row.published for row, _ in results.rows()):
         for name, (title, value) in _PUBLISHED_TRAINING.items():
             if settings[name] != value:

@@ -87,11 +87,16 @@ def test_the_embedded_data_are_the_scores(page):
     assert len(data["variants"][0]["map"]["x"]) == 30
 
 
-def test_what_was_published_stands_beside_what_was_measured(page):
-    row = page[page.index("<small>ConMLP, TCL</small>") :].split("</tr>")[0]
+def test_what_was_published_stands_beside_its_own_data_only(page, tmp_path):
+    assert "68.16" not in page
+    assert "NITAP" not in page
+    accuracies = (("conmlp-tcl", 0.88), ("majority", 0.2))
+    write_run(tmp_path, accuracies, dataset="NTU RGB+D", protocol="xsub", synthetic=False, map_clips=30)
+    beside = page_of(tmp_path)
+    row = beside[beside.index("<small>ConMLP, TCL</small>") :].split("</tr>")[0]
     assert '<td class="published">68.16</td>' in row
-    assert "They belong to other data" in page
-    assert "Data: made up, xview here" in page
+    assert "they are no target for this run" in beside
+    assert "Data: NTU RGB+D, xsub here" in beside
 
 
 def test_a_large_run_stays_below_15_mb(tmp_path):
