@@ -43,6 +43,7 @@ def test_long_names_keep_their_ends():
         ("*a* _b_ `c` [d](e)", r"\*a\* \_b\_ \`c\` \[d\](e)"),
         ("55.0 ± 1.2", "55.0 ± 1.2"),
         ("raw-linear", "raw-linear"),
+        ("nw_ucla.npz", "nw_ucla.npz"),
         ("-", "-"),
     ],
 )
