@@ -13,7 +13,8 @@ import unicodedata
 # Control (Cc), formatting such as the marks that reverse the direction of text (Cf), half a surrogate pair (Cs), and
 # the separators of lines and paragraphs (Zl, Zp).
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-_MARKDOWN = re.compile(r"[\\`*_\[\]#|~$!]")
+# An underscore within a word does nothing.
+_MARKDOWN = re.compile(r"[\\`*\[\]#|~$]|(?<!\w)_|_(?!\w)")
 # What begins a list, or makes the line above a heading, where it is first on a line.
 _FIRST = re.compile(r"^(\d*)([-+=.)])(?=\s|[-=])")
 

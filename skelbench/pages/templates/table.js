@@ -14,7 +14,7 @@ const writers = {
       ...rows.filter(row => row.cells).map(row => line(row.cells.map(plain), cell => [...cell.split(" ± "), ""].slice(0, 2)))].join("\n") + "\n";
   },
   Markdown(titles, rows) {
-    const safe = text => text.replace(/[\\`*_[\]#|~$!]/g, "\\$&").replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+    const safe = text => text.replace(/[\\`*[\]#|~$]|\b_\B|\B_\b/g, "\\$&").replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
     const line = cells => `| ${cells.map(safe).join(" | ")} |`;
     return [line(titles), `| --- |${" ---: |".repeat(titles.length - 1)}`, ...rows.filter(row => row.cells).map(row => line(row.cells))].join("\n") + "\n";
   },
