@@ -143,7 +143,7 @@ def test_a_changed_configuration_is_refused_with_the_difference(data, tmp_path, 
     begun = config(data, tmp_path / "out", variants=("majority",))
     run(begun)
     if "align" in change:  # the tiny skeleton has no shoulders to align by
-        monkeypatch.setattr(skelbench.data, "preprocess", lambda clips, align: clips)
+        monkeypatch.setattr(skelbench.data, "preprocess", lambda clips, align, length: clips)
     with pytest.raises(ConfigError, match=said):
         run(config(data, tmp_path / "out", **({"variants": ("majority",), "resume": True} | change)))
 
