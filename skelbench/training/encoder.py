@@ -25,6 +25,7 @@ from skelbench.ops.ragged import packed_rows
 from skelbench.runs.results import Stage
 from skelbench.training.checkpoint import LoopState
 from skelbench.training.log import EpochLog, require_finite
+from skelbench.training.memory import require_memory
 from skelbench.training.probe import linear_probe, probe_stage, ridge_accuracy
 from skelbench.training.sampling import Sampler
 from skelbench.training.settings import Settings
@@ -93,6 +94,11 @@ def train_encoder(
         TrainingError: the loss is not finite.
     """
     settings, data, fabric = task.settings, task.data, task.fabric
+    require_memory(
+        variant.key,
+        lambda: _Model(variant, task.shape),
+        f"shorten the clips, --length is {task.shape.length}",
+    )
     # torch's own generator makes weights and dropout; this one batches, shears and reversals.
     torch.manual_seed(task.seed)
     generator = task.generator()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
 
 from skelbench.options import Count, NotNegative, Positive, Share
 
@@ -50,7 +52,7 @@ class Settings:
     """Graph family: clips in a batch."""
     sequence_lr: Positive | None = None
     """Graph family: rate of Adam. Default: the row's own, graph2vec 0.001, wl-bag-gru 0.003."""
-    windows: Count = 60
+    windows: Annotated[int, Ge(1), Le(10_000)] = 60
     """Graph family: graphs of a clip, each of 5 consecutive frames, spread evenly over the clip's own frames."""
     node_label: NodeLabel = "position"
     """graph2vec: what a node's label carries beside its joint. degree leaves the pose out: a control at chance."""

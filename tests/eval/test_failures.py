@@ -168,6 +168,15 @@ def test_a_diverged_training_names_step_scale_and_clips(data, tmp_path):
     assert set(failure.clips) <= set(make_clips().names.tolist())
 
 
+def test_a_model_that_cannot_fit_says_what_it_needs(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("skelbench.training.memory.available_bytes", lambda: 1_000_000)
+    results = run(config_of(data=data, out=tmp_path / "out", variants=("conmlp-ce", "majority"), **QUICK))
+    (failure,) = results.failures
+    assert failure.variant == "conmlp-ce"
+    assert "parameters and needs 0.0 GB to be trained; 0.0 GB are free: shorten the clips" in failure.reason
+    assert [score.variant for score in results.scores] == ["majority"]
+
+
 def test_what_diverged_is_trained_again_with_another_rate(data, tmp_path):
     config = config_of(data=data, out=tmp_path / "out", variants="conmlp-ce", **(QUICK | dict(lr=1e30)))
     assert run(config).failures
