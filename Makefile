@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: eval test check docs gpu-check gpu-packages clean
+.PHONY: eval test check docs wheel gpu-check gpu-packages clean
 
 eval: $(VENV)/installed
 	$(BIN)/python -m skelbench.eval xview
@@ -22,6 +22,11 @@ docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[docs]' --no-build-isolation
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
+# The sdist, a wheel from it for each of PYTHONS, and each wheel's tests with no compiler on PATH; into dist/.
+PYTHONS ?= $(PYTHON)
+wheel:
+	tests/packaging/wheel.sh $(PYTHONS)
+
 $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -33,10 +38,15 @@ $(VENV)/installed: $(SOURCES)
 gpu-check:
 	PYTHON=$(PYTHON) benchmarks/gpu_check.sh $(or $(OUT),results/gpu)
 
-# The pure Python packages that such a machine may lack, to be carried there with the sources.
+# The packages that such a machine may lack, to be carried there with the sources: all that pydantic and tyro need (the
+# core of pydantic is compiled for one Python and one platform), and fabric without the torch it would bring.
+GPU_PYTHON ?= 3.12
+GPU_PLATFORM ?= manylinux2014_x86_64
 gpu-packages:
-	$(PYTHON) -m pip install --quiet --upgrade --no-deps --target build/gpu-packages \
-	  lightning-fabric lightning-utilities tyro docstring-parser shtab typeguard
+	rm -rf build/gpu-packages
+	$(PYTHON) -m pip install --quiet --target build/gpu-packages --only-binary :all: \
+	  --implementation cp --python-version $(GPU_PYTHON) --platform $(GPU_PLATFORM) 'pydantic>=2.7,<3' 'tyro>=0.9.20,<2'
+	$(PYTHON) -m pip install --quiet --target build/gpu-packages --no-deps 'lightning-fabric>=2.5,<3' lightning-utilities
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info skelbench/*.so skelbench/data/*.so

@@ -1,12 +1,15 @@
 """Drives the one build: CMake and Ninja make skelbench/libskelbench.so (see CMakeLists.txt).
 
 Environment: SKELBENCH_CUDA=AUTO|ON|OFF (default AUTO), CMAKE_BUILD_TYPE, MAX_JOBS, CXX, CUDACXX as usual.
+CMake's own files go to the folder of `build_ext --build-temp`.
 """
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -27,6 +30,14 @@ def tool(name: str) -> str:
     return str(Path(getattr(module, "CMAKE_BIN_DIR", None) or module.BIN_DIR) / name)
 
 
+def torch_folder() -> Path:
+    """Folder of the installed torch, which is read and not imported: it wants numpy, which no build needs."""
+    found = find_spec("torch")
+    if found is None or found.origin is None:
+        raise SystemExit("skelbench needs torch to build: pip install torch")
+    return Path(found.origin).parent
+
+
 class CMakeBuild(build_ext):
     """Builds every library of CMakeLists.txt at once; setuptools only learns where they lie."""
 
@@ -39,9 +50,8 @@ class CMakeBuild(build_ext):
         if ext.name != LIBRARIES[0]:
             return
         import pybind11
-        import torch
-        from torch.utils.cpp_extension import include_paths
 
+        torch = torch_folder()
         output = Path(self.get_ext_fullpath(ext.name)).resolve().parent
         build = Path(self.build_temp).resolve()
         build.mkdir(parents=True, exist_ok=True)
@@ -49,10 +59,10 @@ class CMakeBuild(build_ext):
             "CMAKE_MAKE_PROGRAM": tool("ninja"),
             "CMAKE_BUILD_TYPE": os.environ.get("CMAKE_BUILD_TYPE", "Release"),
             "SKELBENCH_CUDA": os.environ.get("SKELBENCH_CUDA", "AUTO"),
-            "SKELBENCH_TORCH_CUDA": "ON" if torch.version.cuda else "OFF",
+            "SKELBENCH_TORCH_CUDA": "ON" if runpy.run_path(str(torch / "version.py"))["cuda"] else "OFF",
             "SKELBENCH_OUTPUT_DIR": output,
-            "TORCH_INCLUDE_DIRS": ";".join(include_paths()),
-            "TORCH_LIBRARY_DIR": Path(torch.__file__).parent / "lib",
+            "TORCH_INCLUDE_DIRS": torch / "include",
+            "TORCH_LIBRARY_DIR": torch / "lib",
             "Python_EXECUTABLE": sys.executable,
             "pybind11_DIR": pybind11.get_cmake_dir(),
         }
