@@ -16,9 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # Copied where there is no git to name the files.
-LEFT_OUT = shutil.ignore_patterns(
-    ".*", "__pycache__", "build", "dist", "results", "runs", "site", "*.egg-info"
-)
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "runs", "site", "*.egg-info")
 # Left in a working tree by builds, and to be in no sdist.
 STALE = ("skelbench/libskelbench.so", "skelbench/data/_skeleton_file.so", "csrc/wl/cuda.o.so")
 
@@ -103,7 +101,7 @@ def test_the_sdist_holds_the_checkout_but_for_its_dotfiles(sdist):
         pytest.skip("no git, or not a checkout")
     expected = {name for name in files if not name.startswith(".")}
     held = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*") if path.is_file()}
-    assert not expected - held
+    assert sorted(expected - held) == []
 
 
 def test_the_sdist_holds_nothing_that_was_compiled(sdist):
@@ -140,3 +138,14 @@ def test_the_metadata_say_licence_author_and_python(wheel):
     classifiers = metadata.get_all("Classifier") or []
     assert "Typing :: Typed" in classifiers
     assert "Programming Language :: Python :: 3.11" in classifiers
+
+
+def test_every_python_of_the_classifiers_has_a_wheel(wheel):
+    _, metadata = wheel
+    workflow = ROOT / ".github" / "workflows" / "wheels.yml"
+    if not workflow.exists():
+        pytest.skip("the workflow is not here: an sdist holds no dotfiles")
+    built = re.search(r"python: \[(.*)\]", workflow.read_text(encoding="utf-8"))
+    assert built is not None
+    versions = re.findall(r"Python :: (3\.\d+)", "\n".join(metadata.get_all("Classifier") or []))
+    assert re.findall(r"[\d.]+", built[1]) == versions
