@@ -20,16 +20,30 @@ for tool in bash env git head nproc; do
   if path=$(command -v "$tool"); then ln -s "$path" "$work/tools/$tool"; fi
 done
 
+# quiet COMMAND...: shows what it printed only where it fails.
+quiet() {
+  "$@" >"$work/log" 2>&1 || {
+    tail -n 40 "$work/log"
+    exit 1
+  }
+}
+
+echo "== the sdist"
+"$1" -m venv "$work/sdist"
+"$work/sdist/bin/python" -m pip install --quiet build 'setuptools>=77'
+rm -f "$dist"/skelbench-*.tar.gz
+# An sdist needs setuptools alone: a clean environment would bring torch too.
+quiet "$work/sdist/bin/python" -m build --sdist --no-isolation --skip-dependency-check --outdir "$dist"
+mkdir "$work/sources"
+tar -xzf "$dist"/skelbench-*.tar.gz -C "$work/sources" --strip-components 1
+
 for interpreter in "$@"; do
   tag=$("$interpreter" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
-  echo "== $("$interpreter" --version): the sdist, and a wheel from it"
+  echo "== $("$interpreter" --version): a wheel from the sdist, in a clean environment"
   "$interpreter" -m venv "$work/build-$tag"
   "$work/build-$tag/bin/python" -m pip install --quiet build
   rm -f "$dist"/skelbench-*-"$tag"-*.whl
-  "$work/build-$tag/bin/python" -m build --outdir "$dist" >"$work/build.log" 2>&1 || {
-    tail -n 40 "$work/build.log"
-    exit 1
-  }
+  quiet "$work/build-$tag/bin/python" -m build --wheel --outdir "$dist" "$work/sources"
   wheel=$(ls "$dist"/skelbench-*-"$tag"-*.whl)
   ls -l "$wheel"
 
