@@ -5,6 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py CMakeLists.txt $(shell find csrc -type f)
 
+# setuptools warns at length that an editable install reads this folder, which is what it is for.
+INSTALL = PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet --no-build-isolation --editable
+
 .PHONY: eval test check docs wheel gpu-check gpu-packages clean
 
 eval: $(VENV)/installed
@@ -19,7 +22,7 @@ check: $(VENV)/installed
 
 # The docs, into site/; every warning is an error, which --quiet would hide from --strict.
 docs: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[docs]' --no-build-isolation
+	$(INSTALL) '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # The sdist, a wheel from it for each of PYTHONS, and each wheel's tests with no compiler on PATH; into dist/.
@@ -31,7 +34,7 @@ $(VENV)/installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet torch==2.13.0 --group build
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[test,graph]'
+	$(INSTALL) '.[test,graph]'
 	touch $@
 
 # Build, tests, compute-sanitizer and speed on a CUDA machine with its own torch; no network. OUT is the folder to fill.

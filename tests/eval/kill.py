@@ -43,14 +43,27 @@ def start(data: Path, out: Path) -> subprocess.Popen[bytes]:
         )
 
 
+def await_work(process: subprocess.Popen[bytes], out: Path, printed: int) -> None:
+    """Wait until a run that was started says more than the `printed` bytes of its log: Python and torch are loaded."""
+    log = out.with_suffix(".log")
+    deadline = time.monotonic() + LIMIT
+    while process.poll() is None and log.stat().st_size <= printed:
+        if time.monotonic() > deadline:
+            process.kill()
+            sys.exit(f"the run said nothing for {LIMIT} s")
+        time.sleep(0.01)
+
+
 def finish(data: Path, out: Path) -> float:
-    """Let the run go on to its end; its seconds."""
+    """Let the run go on to its end; the seconds that it worked."""
+    log = out.with_suffix(".log")
+    printed = log.stat().st_size if log.exists() else 0
+    process = start(data, out)
+    await_work(process, out, printed)
     began = time.monotonic()
-    code = start(data, out).wait(LIMIT)
+    code = process.wait(LIMIT)
     if code != 0:
-        sys.exit(
-            f"the run ended with {code}:\n" + out.with_suffix(".log").read_text(errors="replace")[-4000:]
-        )
+        sys.exit(f"the run ended with {code}:\n{log.read_text(errors='replace')[-4000:]}")
     return time.monotonic() - began
 
 
@@ -104,15 +117,22 @@ def main() -> int:
         runs = [work / "killed0"]
         kills = 0
         while kills < options.kills:
+            log = runs[-1].with_suffix(".log")
+            printed = log.stat().st_size if log.exists() else 0
             process = start(data, runs[-1])
-            moment = moments.uniform(0, seconds)
+            # One in five at any moment of its start, where little is written; the others while it works.
+            starting = moments.random() < 0.2
+            moment = moments.uniform(0, 5 if starting else seconds)
+            if not starting:
+                await_work(process, runs[-1], printed)
             try:
                 code = process.wait(moment)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
                 kills += 1
-                print(f"kill {kills} after {moment:.1f} s; {state(runs[-1])}", flush=True)
+                since = "of its start" if starting else "of work"
+                print(f"kill {kills} after {moment:.1f} s {since}; {state(runs[-1])}", flush=True)
                 continue
             if code != 0:
                 sys.exit(
