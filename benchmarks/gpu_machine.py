@@ -18,7 +18,6 @@ NEEDED = (
     "scipy",
     "sklearn",
     "lightning_fabric",
-    "pydantic",
     "tyro",
 )
 
@@ -26,6 +25,11 @@ NEEDED = (
 def main(device: str) -> int:
     """Run the command; returns 1 and prints a line for each thing that is missing, else 0."""
     missing = [f"Python package {name}" for name in NEEDED if importlib.util.find_spec(name) is None]
+    try:
+        import pydantic  # noqa: F401 -- its core is compiled, for one Python
+    except ImportError:
+        version = ".".join(map(str, sys.version_info[:2]))
+        missing.append(f"pydantic for Python {version}: make gpu-packages GPU_PYTHON={version}, elsewhere")
     try:
         import torch
     except ImportError:
