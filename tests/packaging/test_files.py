@@ -29,8 +29,7 @@ def tracked() -> list[str]:
     """The files of the checkout by git; without git, none."""
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         return []
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, text=True, capture_output=True)
     return [name for name in listed.stdout.splitlines() if (ROOT / name).exists()]
 
 
