@@ -66,7 +66,7 @@ def run(options: Eval, words: Sequence[str]) -> int:
     except KeyboardInterrupt as stop:
         if terminal.folder is not None:
             again = shlex.join(["skelbench", *_resuming(words, str(terminal.folder))])
-            stop.args = (f"stopped; finished variants are in {terminal.folder}. Continue with: {again}",)
+            stop.args = (f"stopped; what is finished is kept in {terminal.folder}. Continue with: {again}",)
         raise
     finally:
         terminal.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from skelbench.runs.files import FileError, reason
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.results import Failure, Results, RunInfo, Score, VariantInfo
 from skelbench.training.log import EpochLog
+
+# Seconds.
+_MINUTE = 60.0
 
 
 class Terminal(Progress):
@@ -58,6 +62,7 @@ class Terminal(Progress):
         )
         self.folder: Path | None = None
         self._title = ""
+        self._last_told = time.monotonic()
         self._stage: str | None = None
         self._training: TaskID | None = None
         self._job: TaskID | None = None
@@ -80,6 +85,7 @@ class Terminal(Progress):
     def epoch(self, log: EpochLog) -> None:
         """Move the bar."""
         if not self.console.is_terminal:
+            self._told(log)
             return
         if log.stage != self._stage:
             self._clear()
@@ -117,6 +123,16 @@ class Terminal(Progress):
         self._stop()
         if self._log is not None:
             self._file.close()
+
+    def _told(self, log: EpochLog) -> None:
+        """A line a minute where there are no bars."""
+        now = time.monotonic()
+        if now - self._last_told > _MINUTE and log.epoch < log.epochs:
+            self._last_told = now
+            loss = "" if math.isnan(log.loss) else f", loss {log.loss:.3f}"
+            self._print(
+                f"{self._title} {log.stage}: epoch {log.epoch:,} of {log.epochs:,}{loss}", soft_wrap=True
+            )
 
     def _print(self, *what: Any, **how: Any) -> None:
         self.console.print(*what, **how)

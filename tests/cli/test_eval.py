@@ -358,3 +358,11 @@ def test_a_logger_keeps_the_curves(folder, tmp_path, monkeypatch, capsys):
     assert code == 2
     assert "pip install 'skelbench[tensorboard]'" in error
     assert not (tmp_path / "other").exists()
+
+
+def test_a_long_training_tells_into_a_log(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("skelbench.cli.terminal._MINUTE", -1.0)
+    words = ("--data", folder, "--variants", "conmlp-ce", "--threads", "1", *QUICK, "--out", tmp_path / "out")
+    code, printed, _ = command_line(capsys, "eval", *words)
+    assert code == 0
+    assert "conmlp-ce seed 0 train: epoch 3 of 4, loss " in printed
