@@ -1,4 +1,4 @@
-"""The ops: contrastive losses, views of clips, padding-free layers, rooted subtrees.
+"""The ops: contrastive losses, views of clips, padding-free layers, rooted subtrees, document vectors.
 
 Each stands in a module of its own with its documented face, its fake (meta) kernel and its derivative. `built` tells
 whether the compiled kernels are there; without them every op computes with `skelbench.ops.reference`, the same ops in
@@ -11,6 +11,7 @@ from skelbench.ops._library import built, isa_levels, use_isa
 from skelbench.ops.augment import augment, draw
 from skelbench.ops.clips import RaggedClips
 from skelbench.ops.contrastive import contrastive_loss, count_positives
+from skelbench.ops.pv_dbow import pv_dbow, pv_dbow_infer
 from skelbench.ops.ragged import (
     packed_rows,
     pad,
@@ -33,6 +34,8 @@ __all__ = [
     "neighbour_lists",
     "packed_rows",
     "pad",
+    "pv_dbow",
+    "pv_dbow_infer",
     "ragged_decode",
     "ragged_linear",
     "ragged_linear_sgd_",

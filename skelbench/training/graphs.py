@@ -45,7 +45,13 @@ def graph2vec(task: Task, variant: Variant) -> Fitted:
     graphs = _skeleton_graphs(clips.select(order.numpy()), settings)
     positions = torch.arange(len(order))
     train, test = positions[: len(task.train)], positions[len(task.train) :]
-    model = Graph2Vec(seed=task.seed, cache_dir=task.embeddings, on_progress=_embedding_progress(task))
+    model = Graph2Vec(
+        vocabulary=settings.vocabulary,
+        embedding=settings.embedding,
+        seed=task.seed,
+        cache_dir=task.embeddings,
+        on_progress=_embedding_progress(task),
+    )
     learned = graphs if settings.transductive else graphs.select(train.numpy())
     model.fit(learned)
     vectors = torch.from_numpy(model.vectors_ if settings.transductive else model.transform(graphs))
@@ -109,15 +115,17 @@ def restore_graph2vec(
 ) -> tuple[nn.Sequential, Inputs]:
     """A stored graph2vec row.
 
-    `Graph2Vec.transform` infers all graphs it is given together, so the vectors of one clip vary a little with the
-    others.
+    With gensim, `Graph2Vec.transform` infers all graphs it is given together, so the vectors of one clip vary a little
+    with the others.
     """
     tables = {
         name.removeprefix(TABLES): weights[name].numpy() for name in list(weights) if name.startswith(TABLES)
     }
     vocabulary = Vocabulary(tables["tokens"], tables["counts"], len(tables["tokens"]))
-    embedding = Graph2Vec.from_table(vocabulary, tables["table"], seed=built.seed)
     settings = Settings(**built.settings)
+    embedding = Graph2Vec.from_table(
+        vocabulary, tables["table"], seed=built.seed, embedding=settings.embedding
+    )
 
     def inputs(clips: Clips, device: torch.device) -> Batch:
         if settings.two_person == "drop" and (clips.bodies != 1).any():
