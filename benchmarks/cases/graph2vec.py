@@ -14,8 +14,9 @@ from benchmarks.cases.case import Case, Contender, Problem, expect
 from benchmarks.cases.graphs import EDGES, ITERATIONS, NODES, zipf_labels
 from benchmarks.peers import gensim_feed
 from skelbench.data.skeletons import NTU_25
-from skelbench.graph2vec import SkeletonGraphs, pv_dbow, window_topology
-from skelbench.graph2vec.documents import SkeletonDocuments, build_vocabulary, write_corpus
+from skelbench.graph2vec import SkeletonGraphs, by_gensim, pv_dbow, window_topology
+from skelbench.graph2vec.counting import build_vocabulary
+from skelbench.graph2vec.documents import SkeletonDocuments, write_corpus
 from skelbench.graph2vec.graphs import window_rows
 from skelbench.ops import reference
 from skelbench.ops.wl import neighbour_lists
@@ -78,7 +79,7 @@ def make(device: str, graphs: int, epochs: int) -> Problem:
     return Problem(x, Contender(run, check), flops, bytes=0, items=graphs, unit="graphs")
 
 
-def by_gensim(x: Inputs) -> Contender:
+def by_iterable(x: Inputs) -> Contender:
     """Training by gensim from an iterable of strings."""
     import gensim  # noqa: F401
 
@@ -92,6 +93,19 @@ def by_gensim(x: Inputs) -> Contender:
         counts = {int(word): model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key}
         expect(counts == x.counts, "gensim: the words are not ours")
         _check_vectors(gensim_feed.vectors(model), x)
+
+    return Contender(run, check, packages=("gensim",))
+
+
+def by_corpus_file(x: Inputs) -> Contender:
+    """Training by gensim from its corpus file, as with `--embedding gensim`, but with two workers."""
+    by_gensim.gensim_doc2vec()
+
+    def run() -> pv_dbow.Trained:
+        return by_gensim.train(x.documents, build_vocabulary(x.documents, MIN_COUNT), x.settings)
+
+    def check() -> None:
+        _check_vectors(run().vectors, x)
 
     return Contender(run, check, packages=("gensim",))
 
@@ -125,12 +139,13 @@ def make_corpus(device: str, graphs: int) -> Problem:
 
 CASES = (
     Case(
-        "pv_dbow", "documents of 75 words to vectors of 128, 2 workers", make,
+        "pv_dbow", "documents of 75 words to vectors of 128, 2 threads", make,
         small=({"graphs": 200, "epochs": 1},), default=({"graphs": 5000, "epochs": 3},),
-        more=({"graphs": 20000, "epochs": 10},), peers={"gensim, iterable": by_gensim},
+        more=({"graphs": 20000, "epochs": 10},),
+        peers={"gensim, corpus file": by_corpus_file, "gensim, iterable": by_iterable},
     ),
     Case(
-        "corpus", "labels, subtrees, counts and corpus file", make_corpus,
+        "corpus", "labels, subtrees, counts and gensim's corpus file", make_corpus,
         small=({"graphs": 500},), more=({"graphs": 1_000_000},),
     ),
 )  # fmt: skip

@@ -190,6 +190,8 @@ def _check_settings(
 
 def _documents(words: Tensor, indptr: Tensor | None, counts: Tensor) -> tuple[Tensor, Tensor]:
     """Words (T,) and indptr (N + 1,), checked."""
+    if indptr is None and isinstance(words, Tensor) and words.dim() == 1:
+        raise ValueError("indptr must be given where words has one dimension; it says where documents begin")
     check_tensor("words", words, ("T",) if indptr is not None else ("N", "L"), torch.int32)
     if words.device.type not in ("cpu", "meta"):
         raise ValueError(f"words is on {words.device}, but PV-DBOW computes on the CPU")

@@ -154,6 +154,7 @@ def test_learns_what_gensim_learns():
     [
         ({"counts": torch.empty(0, dtype=torch.int64)}, "the vocabulary is empty"),
         ({"counts": torch.zeros(60, dtype=torch.int64)}, "counts must be at least 1, but word 0 has 0"),
+        ({"on_epoch": 3}, "on_epoch must be callable or None, not int"),
         ({"block": 0}, r"block must be in \[1,"),
         ({"negative": 33}, r"negative must be in \[1, 32\]"),
         ({"min_rate": 1.0}, "min_rate must be at most rate"),
@@ -163,7 +164,7 @@ def test_learns_what_gensim_learns():
 )
 def test_what_cannot_be_is_named(change, message):
     words, indptr, counts = corpus()
-    with pytest.raises((ValueError, RuntimeError), match=message):
+    with pytest.raises((TypeError, ValueError, RuntimeError), match=message):
         ops.pv_dbow(**{"words": words, "indptr": indptr, "counts": counts} | change)
 
 
