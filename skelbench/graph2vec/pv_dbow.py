@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from skelbench import ops
 from skelbench.graph2vec.documents import Documents, Vocabulary
@@ -59,17 +60,10 @@ def train(
     Raises:
         RuntimeError: down-sampling left no word to learn from.
     """
-    words = np.empty(int(vocabulary.counts.sum()), dtype=np.int32)
-    lengths: list[NDArray[np.int64]] = []
-    end = 0
-    for part, length in _indexed(documents, vocabulary):
-        words[end : end + len(part)] = part
-        end += len(part)
-        lengths.append(length)
-    length = np.concatenate(lengths)
+    words, indptr = words_of(documents, vocabulary)
     vectors, table = ops.pv_dbow(
-        torch.from_numpy(words[:end]),
-        torch.from_numpy(np.concatenate([[0], np.cumsum(length)])),
+        words,
+        indptr,
         torch.from_numpy(vocabulary.counts),
         dimensions=settings.dimensions,
         on_epoch=None if on_progress is None else lambda done, total: on_progress("epoch", done, total),
@@ -77,7 +71,20 @@ def train(
     )
     if not table.any():
         raise nothing_learned(documents, vocabulary, settings)
-    return Trained(vectors.numpy(), table.numpy(), int((length == 0).sum()))
+    return Trained(vectors.numpy(), table.numpy(), int((indptr.diff() == 0).sum()))
+
+
+def words_of(documents: Documents, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
+    """The known words of the documents that were counted, as `ops.pv_dbow` takes them: words (T,), indptr (N + 1,)."""
+    words = np.empty(int(vocabulary.counts.sum()), dtype=np.int32)
+    lengths: list[NDArray[np.int64]] = []
+    end = 0
+    for part, length in _indexed(documents, vocabulary):
+        words[end : end + len(part)] = part
+        end += len(part)
+        lengths.append(length)
+    indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    return torch.from_numpy(words), torch.from_numpy(indptr)
 
 
 def infer(

@@ -18,6 +18,8 @@ from skelbench.ops.wl import neighbour_lists, wl_subtrees_csr
 
 # Odd 64-bit word that sets the labels of one labelling apart from another's.
 _CHANNEL_SALT = 0x5851F42D4C957F2D
+# Graphs whose tokens are made at a time.
+_GRAPHS = 512
 
 
 class WLBagGRU(nn.Module):
@@ -83,10 +85,16 @@ class WLBagGRU(nn.Module):
     def rows(self, labels: Tensor) -> Tensor:
         """Table rows of all tokens of labels int64 (B, W, K, V): int32 (B * W, K * (iterations + 1) * V)."""
         batch, windows, labellings, nodes = labels.shape
-        salt = torch.arange(labellings, device=labels.device) * _CHANNEL_SALT
-        salted = (labels + salt[:, None]).reshape(-1, nodes)
-        tokens = wl_subtrees_csr(salted, self.indptr, self.indices, self.iterations)
-        return tokens.bitwise_and_(len(self.embedding) - 1).int().reshape(batch * windows, -1)
+        salt = (torch.arange(labellings, device=labels.device) * _CHANNEL_SALT)[:, None]
+        graphs = labels.reshape(batch * windows, labellings, nodes)
+        width = labellings * (self.iterations + 1) * nodes
+        rows = torch.empty(batch * windows, width, dtype=torch.int32, device=labels.device)
+        # In parts, so that the 64-bit tokens stay in the cache.
+        for part, to in zip(graphs.split(_GRAPHS), rows.split(_GRAPHS), strict=True):
+            salted = (part + salt).reshape(-1, nodes)
+            tokens = wl_subtrees_csr(salted, self.indptr, self.indices, self.iterations)
+            to.copy_(tokens.bitwise_and_(len(self.embedding) - 1).reshape(len(part), width))
+        return rows
 
     @torch.no_grad()
     def keep_known(self, batches: Iterable[Tensor], floor: int) -> int:
