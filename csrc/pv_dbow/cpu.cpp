@@ -28,6 +28,9 @@ constexpr float kSaturated = 6.0f;
 constexpr float kLog2E = 0x1.715476p0f;
 // The threads share the rows by their number modulo this.
 constexpr int64_t kShares = 64;
+// Documents per thread, at least: a segment of one takes about a microsecond, and to wait for a thread takes
+// several.
+constexpr int64_t kGrain = 32;
 constexpr int64_t kLine = 64 / sizeof(float);
 
 inline void fetch(const float* row, int64_t n) {
@@ -227,7 +230,7 @@ void train(const Problem& p) {
         // The documents b, b + blocks, b + 2 blocks, ...: neighbours are often windows of one clip, and too
         // alike.
         const int64_t documents = (p.documents - b + blocks - 1) / blocks;
-        parallel_for(documents, 1, [&](int64_t begin, int64_t end) {
+        parallel_for(documents, kGrain, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; ++i) {
                 const int64_t d = b + i * blocks;
                 vector.get()[i] = p.vectors + d * p.dimensions;
@@ -245,10 +248,11 @@ void train(const Problem& p) {
             }
             const Segment s{words.get(),   count.get(),  vector.get(), documents,
                             samples.get(), before.get(), slope.get()};
-            parallel_for(documents, 1, [&](int64_t begin, int64_t end) {
+            parallel_for(documents, kGrain, [&](int64_t begin, int64_t end) {
                 for (int64_t i = begin; i < end; ++i) forward<V>(p, s, i, rate);
             });
-            parallel_for(kShares, 1, [&](int64_t begin, int64_t end) { update<V>(p, s, begin, end); });
+            parallel_for(kShares, documents < 2 * kGrain ? kShares : 1,
+                         [&](int64_t begin, int64_t end) { update<V>(p, s, begin, end); });
         }
     }
 }

@@ -26,7 +26,7 @@ from skelbench.ops.checks import check_dense, check_integer, check_number, check
 
 MOST_NEGATIVE = 32
 """Most negative samples per word."""
-BLOCK = 32
+BLOCK = 16
 """Documents that share negative samples in training; chosen by held-out likelihood (`graph2vec/README.md`)."""
 EXPONENT = 0.75
 """Exponent of a word's count in the distribution of negative samples (Mikolov et al. 2013b, section 2.2)."""

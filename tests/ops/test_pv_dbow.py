@@ -54,7 +54,9 @@ def test_the_bits_do_not_depend_on_the_threads():
     try:
         for number in (1, 2, 5):
             torch.set_num_threads(number)
-            vectors, table = ops.pv_dbow(words, indptr, counts, dimensions=24, epochs=2, sample=0.01)
+            vectors, table = ops.pv_dbow(
+                words, indptr, counts, dimensions=24, epochs=2, sample=0.01, block=100
+            )
             results.append((vectors, table, ops.pv_dbow_infer(words, indptr, counts, table)))
     finally:
         torch.set_num_threads(before)
