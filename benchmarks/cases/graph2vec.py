@@ -1,26 +1,32 @@
-"""graph2vec: from documents to vectors (PV-DBOW), and everything before that (labels, subtrees, corpus file)."""
+"""The graph family: documents to vectors (PV-DBOW), what goes before (labels to a corpus file), sums of embeddings."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from benchmarks.cases.case import Case, Contender, Problem, expect
+from benchmarks.cases.case import Case, Contender, Problem, expect, expect_close
 from benchmarks.cases.graphs import EDGES, ITERATIONS, NODES, zipf_labels
 from benchmarks.peers import gensim_feed
+from skelbench import ops
 from skelbench.data.skeletons import NTU_25
-from skelbench.graph2vec import SkeletonGraphs, pv_dbow, window_topology
-from skelbench.graph2vec.documents import SkeletonDocuments, build_vocabulary, write_corpus
+from skelbench.graph2vec import SkeletonGraphs, by_gensim, pv_dbow, window_topology
+from skelbench.graph2vec.counting import build_vocabulary
+from skelbench.graph2vec.documents import SkeletonDocuments, write_corpus
 from skelbench.graph2vec.graphs import window_rows
 from skelbench.ops import reference
 from skelbench.ops.wl import neighbour_lists
 
 MIN_COUNT, NEGATIVE = 5, 5
+# wl-bag-gru: rows and columns of its table, tokens of a graph, and the labellings times depths that weigh them.
+BAG_TABLE, BAG_WIDTH, BAG_TOKENS, BAG_GROUPS = 1 << 16, 64, 600, 6
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def make(device: str, graphs: int, epochs: int) -> Problem:
     return Problem(x, Contender(run, check), flops, bytes=0, items=graphs, unit="graphs")
 
 
-def by_gensim(x: Inputs) -> Contender:
+def by_iterable(x: Inputs) -> Contender:
     """Training by gensim from an iterable of strings."""
     import gensim  # noqa: F401
 
@@ -92,6 +98,19 @@ def by_gensim(x: Inputs) -> Contender:
         counts = {int(word): model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key}
         expect(counts == x.counts, "gensim: the words are not ours")
         _check_vectors(gensim_feed.vectors(model), x)
+
+    return Contender(run, check, packages=("gensim",))
+
+
+def by_corpus_file(x: Inputs) -> Contender:
+    """Training by gensim from its corpus file, as with `--embedding gensim`, but with two workers."""
+    by_gensim.gensim_doc2vec()
+
+    def run() -> pv_dbow.Trained:
+        return by_gensim.train(x.documents, build_vocabulary(x.documents, MIN_COUNT), x.settings)
+
+    def check() -> None:
+        _check_vectors(run().vectors, x)
 
     return Contender(run, check, packages=("gensim",))
 
@@ -123,14 +142,67 @@ def make_corpus(device: str, graphs: int) -> Problem:
     return Problem(None, Contender(run, check), flops=0, bytes=bytes_, items=graphs, unit="graphs")
 
 
+@dataclass(frozen=True)
+class Bags:
+    """Arguments of `ops.bag_sums`, the gradient of its result, and the gradients expected."""
+
+    rows: Tensor
+    table: Tensor
+    weight: Tensor
+    known: Tensor
+    grad: Tensor
+    expected: tuple[Tensor, ...]
+
+
+def make_bags(device: str, graphs: int) -> Problem:
+    """The sums of `graphs` graphs of wl-bag-gru and their gradients, without dropout so that the peer has the same."""
+    draw = torch.Generator().manual_seed(0)
+    rows = torch.randint(BAG_TABLE, (graphs, BAG_TOKENS), dtype=torch.int32, generator=draw)
+    table = torch.randn(BAG_TABLE, BAG_WIDTH, generator=draw).requires_grad_()
+    weight = (torch.rand(BAG_GROUPS, generator=draw) + 0.5).requires_grad_()
+    known = torch.rand(BAG_TABLE, generator=draw) > 0.2
+    grad = torch.randn(graphs, BAG_WIDTH, generator=draw)
+    expected = torch.autograd.grad(reference.bag_sums(rows, table, weight, known), (table, weight), grad)
+    x = Bags(rows, table, weight, known, grad, expected)
+    # The sum, and the gradients of table and weight.
+    flops = 3 * 2.0 * graphs * BAG_TOKENS * BAG_WIDTH
+    return Problem(x, _bags(ops.bag_sums, x), flops, bytes=0, items=graphs, unit="graphs")
+
+
+def _bags(sums: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor], x: Bags) -> Contender:
+    def run() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(sums(x.rows, x.table, x.weight, x.known), (x.table, x.weight), x.grad)
+
+    def check() -> None:
+        for found, expected in zip(run(), x.expected, strict=True):
+            expect_close(found, expected, 1e-4, "bag_sums: gradients")
+
+    return Contender(run, check)
+
+
+def by_embedding_bag(x: Bags) -> Contender:
+    """Torch's `embedding_bag` with a weight for every token."""
+
+    def sums(rows: Tensor, table: Tensor, weight: Tensor, known: Tensor) -> Tensor:
+        each = known[rows] * weight.repeat_interleave(BAG_TOKENS // BAG_GROUPS)
+        return torch.nn.functional.embedding_bag(rows, table, mode="sum", per_sample_weights=each)
+
+    return _bags(sums, x)
+
+
 CASES = (
     Case(
-        "pv_dbow", "documents of 75 words to vectors of 128, 2 workers", make,
+        "pv_dbow", "documents of 75 words to vectors of 128, 2 threads", make,
         small=({"graphs": 200, "epochs": 1},), default=({"graphs": 5000, "epochs": 3},),
-        more=({"graphs": 20000, "epochs": 10},), peers={"gensim, iterable": by_gensim},
+        more=({"graphs": 20000, "epochs": 10},),
+        peers={"gensim, corpus file": by_corpus_file, "gensim, iterable": by_iterable},
     ),
     Case(
-        "corpus", "labels, subtrees, counts and corpus file", make_corpus,
+        "bag_sums", "600 embeddings of 64 summed per graph, forward and backward", make_bags,
+        small=({"graphs": 64},), default=({"graphs": 15360},), peers={"embedding_bag": by_embedding_bag},
+    ),
+    Case(
+        "corpus", "labels, subtrees, counts and gensim's corpus file", make_corpus,
         small=({"graphs": 500},), more=({"graphs": 1_000_000},),
     ),
 )  # fmt: skip

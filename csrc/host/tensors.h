@@ -14,9 +14,11 @@ using torch::stable::Tensor;
 
 // The tensor, contiguous. Throws if its dtype or its number of dimensions is another.
 inline Tensor checked(const Tensor& x, ScalarType dtype, int64_t dim, const char* name) {
-    const char* expected = dtype == ScalarType::Long    ? "int64"
-                           : dtype == ScalarType::Float ? "float32"
-                                                        : "bool";
+    const char* expected = dtype == ScalarType::Long     ? "int64"
+                           : dtype == ScalarType::Int    ? "int32"
+                           : dtype == ScalarType::Float  ? "float32"
+                           : dtype == ScalarType::Double ? "float64"
+                                                         : "bool";
     STD_TORCH_CHECK(x.scalar_type() == dtype && x.dim() == dim, name, " must be ", expected, " with ", dim,
                     dim == 1 ? " dimension" : " dimensions");
     return torch::stable::contiguous(x);

@@ -30,6 +30,7 @@ def score_variant(
     began = time.perf_counter()
     measure.reset_peak(task.fabric.device)
     fitted = variant.fit(task)
+    results.info.caveats.extend(f"{variant.key}, seed {task.seed}: {note}" for note in fitted.notes)
     logits = fitted.test_logits.numpy()
     # As arrays: one index alone, a tensor, would give a number.
     train_label, label = (task.clips.label[part.cpu().numpy()] for part in (task.train, task.test))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 """Increase it when a stored array changes its meaning, or the same settings give another result."""
 
 _KEY = "key"
@@ -26,12 +26,14 @@ _KEY = "key"
 Arrays = dict[str, NDArray[Any]]
 
 
-def key(**configuration: Any) -> str:
-    """SHA-256 of a configuration of plain values, of the format, and of gensim's version."""
+def key(*, embedding: str, **configuration: Any) -> str:
+    """SHA-256 of a configuration of plain values, of the format, and of gensim's version where it embeds."""
     from importlib.metadata import version
 
-    text = json.dumps({"format": FORMAT, "gensim": version("gensim"), **configuration}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    configuration |= {"format": FORMAT, "embedding": embedding}
+    if embedding == "gensim":
+        configuration["gensim"] = version("gensim")
+    return hashlib.sha256(json.dumps(configuration, sort_keys=True).encode()).hexdigest()
 
 
 def digest(arrays: Iterable[NDArray[Any]]) -> str:

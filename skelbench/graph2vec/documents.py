@@ -96,7 +96,36 @@ class Vocabulary:
     counts: NDArray[np.int64]
     """(n,), occurrences of each token."""
     distinct: int
-    """Distinct words before the rare ones were dropped."""
+    """Distinct words of the documents, kept or not."""
+    rare: int = 0
+    """Distinct words that occur less often than `min_count`."""
+    occurrences: int = 0
+    """Occurrences of all words, kept or not."""
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "counts"):
+            array = getattr(self, name)
+            if not isinstance(array, np.ndarray) or array.dtype != np.int64 or array.ndim != 1:
+                raise ValueError(f"vocabulary: {name} must be an int64 array of one dimension")
+        if len(self.tokens) != len(self.counts):
+            raise ValueError(f"vocabulary: {len(self.tokens)} tokens, but {len(self.counts)} counts")
+        if len(self.tokens) == 0:
+            raise ValueError("vocabulary: it has no word")
+        if (self.tokens[1:] <= self.tokens[:-1]).any() or (self.counts < 1).any():
+            raise ValueError("vocabulary: tokens must ascend, and counts be at least 1")
+
+    @property
+    def beyond(self) -> int:
+        """Distinct words left out because more frequent ones filled the table."""
+        return self.distinct - self.rare - len(self)
+
+    def __str__(self) -> str:
+        """What was kept and what was left out, in one line."""
+        known = 100 * int(self.counts.sum()) / max(self.occurrences, 1)
+        return (
+            f"{len(self):,} of {self.distinct:,} distinct subtrees ({self.rare:,} too rare, {self.beyond:,} beyond the"
+            f" vocabulary); they are {known:.1f} % of {self.occurrences:,} occurrences"
+        )
 
     def __len__(self) -> int:
         """Number of words."""
@@ -143,44 +172,9 @@ class Vocabulary:
             asked, place = asked[on], (place[on] + 1) & mask
         return found.reshape(tokens.shape)
 
-
-def build_vocabulary(documents: Documents, min_count: int) -> Vocabulary:
-    """Count all tokens of the documents and keep those that occur at least `min_count` times.
-
-    Raises:
-        ValueError: no token does.
-    """
-    tokens, counts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    waiting: list[tuple[Tokens, NDArray[np.int64]]] = []
-    held = 0
-    for chunk in documents.chunks():
-        found = np.unique(chunk, return_counts=True)
-        waiting.append(found)
-        held += len(found[0])
-        if held > max(len(tokens), 1 << 22):
-            tokens, counts = _merge([(tokens, counts), *waiting])
-            waiting, held = [], 0
-    tokens, counts = _merge([(tokens, counts), *waiting])
-    word = tokens != NO_TOKEN
-    tokens, counts = tokens[word], counts[word]
-    keep = counts >= min_count
-    if not keep.any():
-        raise ValueError(
-            f"min_count={min_count}: none of the {len(tokens)} distinct subtrees of {len(documents)} graphs occurs that"
-            f" often (at most {counts.max(initial=0)} times); lower min_count or use larger bins"
-        )
-    return Vocabulary(tokens[keep], counts[keep], len(tokens))
-
-
-def _merge(parts: Sequence[tuple[Tokens, NDArray[np.int64]]]) -> tuple[Tokens, NDArray[np.int64]]:
-    """One count of tokens from several in ascending order; the stable sort is fast on such runs."""
-    tokens = np.concatenate([part[0] for part in parts])
-    counts = np.concatenate([part[1] for part in parts])
-    order = np.argsort(tokens, kind="stable")
-    tokens, counts = tokens[order], counts[order]
-    del order
-    first = np.flatnonzero(np.concatenate([[True], tokens[1:] != tokens[:-1]]))
-    return tokens[first], np.add.reduceat(counts, first)
+    def without_a_word(self, documents: Documents) -> NDArray[np.bool_]:
+        """Which documents have no word of the vocabulary, (N,)."""
+        return np.concatenate([(self.index(chunk) == 0).all(axis=1) for chunk in documents.chunks()])
 
 
 def distinct(documents: Documents) -> tuple[IntArray, IntArray]:

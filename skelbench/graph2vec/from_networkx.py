@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -13,29 +13,37 @@ from skelbench.graph2vec.documents import ListedDocuments
 from skelbench.ops.wl import wl_subtrees_csr
 
 
-def networkx_documents(graphs: Sequence[Any], iterations: int, attribute: str) -> ListedDocuments:
+def networkx_documents(graphs: Iterable[Any], iterations: int, attribute: str | None) -> ListedDocuments:
     """The rooted subtrees of each undirected networkx graph.
 
-    A node's initial label is `str()` of its attribute, or its degree where no node of any graph has that attribute. A
-    loop makes a node its own neighbour, once.
+    A node's initial label is `str()` of its attribute, or its degree where `attribute` is None. A loop makes a node its
+    own neighbour, once.
 
     Args:
         graphs: networkx graphs without parallel edges.
         iterations: depth of the subtrees.
-        attribute: of the nodes.
+        attribute: of the nodes; None for their degrees.
 
     Raises:
-        ValueError: a graph (named) without nodes, directed or with parallel edges, or a node that lacks the attribute
-            where others have it.
+        ValueError: a single graph, or none; a graph (named) that is of another kind, without nodes, directed or with
+            parallel edges; a node without the attribute.
     """
-    if len(graphs) == 0:
+    if hasattr(graphs, "nodes"):
+        raise ValueError("expected an iterable of graphs, got a single graph; pass a list of it")
+    try:
+        graphs = list(graphs)
+    except TypeError:
+        raise ValueError(f"expected an iterable of networkx graphs, got {type(graphs).__name__}") from None
+    if not graphs:
         raise ValueError("no graphs given; pass at least one")
-    named = any(attribute in data for graph in graphs for _, data in graph.nodes(data=True))
+    named = attribute is not None
     labels: list[int] = []
     degrees: list[int] = []
     neighbours: list[int] = []
     sizes: list[int] = []
     for number, graph in enumerate(graphs):
+        if not hasattr(graph, "is_multigraph"):
+            raise ValueError(f"graph {number}: expected a networkx graph, got {type(graph).__name__}")
         if graph.is_directed() or graph.is_multigraph():
             raise ValueError(
                 f"graph {number}: expected an undirected graph without parallel edges, got {graph}"
@@ -47,7 +55,8 @@ def networkx_documents(graphs: Sequence[Any], iterations: int, attribute: str) -
         for node, data in graph.nodes(data=True):
             if named and attribute not in data:
                 raise ValueError(
-                    f"graph {number}, node {node!r}: no attribute {attribute!r}, which other nodes have"
+                    f"graph {number}, node {node!r}: no attribute {attribute!r}; correct node_attribute, or give None"
+                    " to label nodes by degree"
                 )
             labels.append(_label(str(data[attribute])) if named else graph.degree(node))
             degrees.append(len(graph.adj[node]))

@@ -13,10 +13,13 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from skelbench.ops.bag import bag_sums
 from skelbench.ops.wl import neighbour_lists, wl_subtrees_csr
 
 # Odd 64-bit word that sets the labels of one labelling apart from another's.
 _CHANNEL_SALT = 0x5851F42D4C957F2D
+# Graphs whose tokens are made at a time.
+_GRAPHS = 512
 
 
 class WLBagGRU(nn.Module):
@@ -80,12 +83,18 @@ class WLBagGRU(nn.Module):
         self.linear = nn.Linear(2 * hidden, classes)
 
     def rows(self, labels: Tensor) -> Tensor:
-        """Table rows of all tokens of labels int64 (B, W, K, V): int64 (B * W, K * (iterations + 1) * V)."""
+        """Table rows of all tokens of labels int64 (B, W, K, V): int32 (B * W, K * (iterations + 1) * V)."""
         batch, windows, labellings, nodes = labels.shape
-        salt = torch.arange(labellings, device=labels.device) * _CHANNEL_SALT
-        salted = (labels + salt[:, None]).reshape(-1, nodes)
-        tokens = wl_subtrees_csr(salted, self.indptr, self.indices, self.iterations)
-        return (tokens & (len(self.embedding) - 1)).reshape(batch * windows, -1)
+        salt = (torch.arange(labellings, device=labels.device) * _CHANNEL_SALT)[:, None]
+        graphs = labels.reshape(batch * windows, labellings, nodes)
+        width = labellings * (self.iterations + 1) * nodes
+        rows = torch.empty(batch * windows, width, dtype=torch.int32, device=labels.device)
+        # In parts, so that the 64-bit tokens stay in the cache.
+        for part, to in zip(graphs.split(_GRAPHS), rows.split(_GRAPHS), strict=True):
+            salted = (part + salt).reshape(-1, nodes)
+            tokens = wl_subtrees_csr(salted, self.indptr, self.indices, self.iterations)
+            to.copy_(tokens.bitwise_and_(len(self.embedding) - 1).reshape(len(part), width))
+        return rows
 
     @torch.no_grad()
     def keep_known(self, batches: Iterable[Tensor], floor: int) -> int:
@@ -109,12 +118,16 @@ class WLBagGRU(nn.Module):
         """Logits (B, classes) of node labels int64 (B, W, K, V): W graphs a clip under K labellings."""
         batch, windows = labels.shape[:2]
         rows = self.rows(labels)
-        weight = self.known[rows] * self.scale
-        if self.training and self.token_dropout > 0:
-            weight = nn.functional.dropout(weight, self.token_dropout)
-        depth = self.depth_weight.flatten().repeat_interleave(labels.shape[3])
-        bags = nn.functional.embedding_bag(
-            rows, self.embedding, mode="sum", per_sample_weights=weight * depth
+        dropout = self.token_dropout if self.training else 0.0
+        # The seed follows torch's random state, as every dropout.
+        seed = int(torch.randint(2**62, ())) if dropout > 0 else 0
+        bags = bag_sums(
+            rows,
+            self.embedding,
+            self.depth_weight.flatten() * self.scale,
+            self.known > 0,
+            dropout=dropout,
+            seed=seed,
         )
         sequence = self.dropout(self.norm(bags)).reshape(batch, windows, -1)
         states, _ = self.recurrent(sequence)

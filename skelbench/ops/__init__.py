@@ -1,4 +1,4 @@
-"""The ops: contrastive losses, views of clips, padding-free layers, rooted subtrees.
+"""The ops: contrastive losses, views of clips, padding-free layers, subtrees, document vectors, sums of embeddings.
 
 Each stands in a module of its own with its documented face, its fake (meta) kernel and its derivative. `built` tells
 whether the compiled kernels are there; without them every op computes with `skelbench.ops.reference`, the same ops in
@@ -9,8 +9,10 @@ environment variable SKELBENCH_ISA chooses it.
 from skelbench.ops import reference
 from skelbench.ops._library import built, isa_levels, use_isa
 from skelbench.ops.augment import augment, draw
+from skelbench.ops.bag import bag_sums
 from skelbench.ops.clips import RaggedClips
 from skelbench.ops.contrastive import contrastive_loss, count_positives
+from skelbench.ops.pv_dbow import pv_dbow, pv_dbow_infer
 from skelbench.ops.ragged import (
     packed_rows,
     pad,
@@ -25,6 +27,7 @@ from skelbench.ops.wl import neighbour_lists, wl_subtrees, wl_subtrees_csr
 __all__ = [
     "RaggedClips",
     "augment",
+    "bag_sums",
     "built",
     "contrastive_loss",
     "count_positives",
@@ -33,6 +36,8 @@ __all__ = [
     "neighbour_lists",
     "packed_rows",
     "pad",
+    "pv_dbow",
+    "pv_dbow_infer",
     "ragged_decode",
     "ragged_linear",
     "ragged_linear_sgd_",

@@ -207,3 +207,135 @@ def wl_subtrees(labels: Tensor, indptr: Tensor, indices: Tensor, iterations: int
         turned = (own << 23) | _shift_right(own, 64 - 23)
         tokens.append(_mix(turned + neighbours + _signed(_DEPTH)) & mask)
     return torch.stack(tokens, dim=1)
+
+
+# ---- pv_dbow: an epoch of document vectors ----
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_STEP, _SEGMENT, _SATURATED = 4, 64, 6.0
+
+
+def _uniform(seed: int, epoch: int, stream: int, count: int) -> Tensor:
+    """The first `count` numbers of a stream, float64 in [0, 1), those of `csrc/pv_dbow/random.h`."""
+    key = torch.tensor(seed)
+    for number in (0, epoch, stream):
+        key = _mix(key + number + _signed(_GOLDEN))
+    numbers = _mix(key + torch.arange(1, count + 1) * _signed(_GOLDEN))
+    return _shift_right(numbers, 11).double() * 2.0**-53
+
+
+def _thinned(words: Tensor, keep: Tensor, numbers: Tensor) -> Tensor:
+    """The words of a document that down-sampling leaves, int64."""
+    there = words >= 0
+    return words[there & (numbers < keep[words.clamp_min(0).long()])].long()
+
+
+def _step_of_document(
+    vector: Tensor, table: Tensor, words: Tensor, samples: Tensor, rate: float
+) -> tuple[Tensor, Tensor]:
+    """Up to `_STEP` words and their samples (words, negative): the rows, and how far each follows the vector."""
+    rows = torch.cat([words, samples.flatten()])
+    label = (torch.arange(len(rows)) < len(words)).to(vector.dtype)
+    product = table[rows] @ vector
+    slope = rate * (label - torch.sigmoid(product))
+    slope[product.abs() >= _SATURATED] = 0
+    slope[len(words) :][(samples == words[:, None]).flatten()] = 0
+    return rows, slope
+
+
+def pv_dbow_train_(
+    vectors: Tensor,
+    table: Tensor,
+    words: Tensor,
+    indptr: Tensor,
+    cumulative: Tensor,
+    keep: Tensor,
+    rate: float,
+    next_rate: float,
+    negative: int,
+    epoch: int,
+    seed: int,
+    block: int,
+) -> None:
+    """An epoch of `skelbench.ops.pv_dbow`, in place, in the order that `csrc/pv_dbow/README.md` states."""
+    blocks = -(-len(vectors) // block)
+    parts = words.split(indptr.diff().tolist())
+    for b in range(blocks):
+        now = rate + (next_rate - rate) * b / blocks
+        members = range(b, len(vectors), blocks)
+        kept = {d: _thinned(parts[d], keep, _uniform(seed, epoch, 2 * d, len(parts[d]))) for d in members}
+        longest = max(len(part) for part in kept.values())
+        samples = _samples(cumulative, _uniform(seed, epoch, 2 * b + 1, longest * negative), negative)
+        for first in range(0, longest, _SEGMENT):
+            change = torch.zeros_like(table)
+            for d, part in kept.items():
+                for place in range(first, min(first + _SEGMENT, len(part)), _STEP):
+                    some = part[place : place + _STEP]
+                    shared = samples[place : place + len(some)]
+                    rows, slope = _step_of_document(vectors[d], table, some, shared, now)
+                    change.index_add_(0, rows, slope[:, None] * vectors[d])
+                    vectors[d] += slope @ table[rows]
+            table += change
+
+
+def pv_dbow_infer_(
+    vectors: Tensor,
+    table: Tensor,
+    words: Tensor,
+    indptr: Tensor,
+    cumulative: Tensor,
+    keep: Tensor,
+    rate: float,
+    negative: int,
+    epoch: int,
+    seed: int,
+) -> None:
+    """An epoch of `skelbench.ops.pv_dbow_infer`, in place."""
+    lengths = indptr.diff().tolist()
+    longest = max(lengths, default=0)
+    samples = _samples(cumulative, _uniform(seed, epoch, 1, longest * negative), negative)
+    thinning = _uniform(seed, epoch, 0, longest)
+    for vector, document in zip(vectors, words.split(lengths), strict=True):
+        part = _thinned(document, keep, thinning[: len(document)])
+        for place in range(0, len(part), _STEP):
+            some = part[place : place + _STEP]
+            rows, slope = _step_of_document(vector, table, some, samples[place : place + len(some)], rate)
+            vector += slope @ table[rows]
+
+
+def _samples(cumulative: Tensor, numbers: Tensor, negative: int) -> Tensor:
+    """Negative samples, int64 (numbers / negative, negative)."""
+    return torch.searchsorted(cumulative, numbers, right=True).reshape(-1, negative)
+
+
+# ---- bag: sums of embeddings ----
+
+_WORD = 0xFFFFFFFF
+
+
+def _mix32(x: Tensor) -> Tensor:
+    """The finalizer of MurmurHash3 on 32-bit words held as int64."""
+    x = ((x ^ (x >> 16)) * 0x85EBCA6B) & _WORD
+    x = ((x ^ (x >> 13)) * 0xC2B2AE35) & _WORD
+    return x ^ (x >> 16)
+
+
+def _tokens_used(bags: int, tokens: int, dropout: float, seed: int, device: torch.device) -> Tensor:
+    """Which tokens dropout leaves, bool (bags, tokens), as in `csrc/bag/cpu.cpp`."""
+    golden = 0x9E3779B9
+    start = _mix32(torch.tensor((seed + golden) & _WORD, device=device)) ^ (seed >> 32)
+    of_bag = _mix32(start) + _mix32((torch.arange(bags, device=device) + golden) & _WORD)
+    place = torch.arange(tokens, device=device) * golden
+    return _mix32((of_bag[:, None] + place) & _WORD) >= int(dropout * 2**32)
+
+
+def bag_sums(
+    rows: Tensor, table: Tensor, weight: Tensor, known: Tensor, dropout: float = 0.0, seed: int = 0
+) -> Tensor:
+    """`skelbench.ops.bag_sums`: rows (G, L), table (R, D), weight (C,), known (R,) -> (G, D)."""
+    if rows.shape[1] == 0:
+        return (table[:1].sum() + weight.sum()) * table.new_zeros(len(rows), table.shape[1])
+    used = known[rows.long()] & _tokens_used(rows.shape[0], rows.shape[1], dropout, seed, rows.device)
+    repeats = rows.shape[1] // len(weight)
+    each = used * weight.repeat_interleave(repeats) / (1 - dropout)
+    return F.embedding_bag(rows.long(), table, mode="sum", per_sample_weights=each)

@@ -6,8 +6,9 @@ components), and train on the task's training clips alone, unless the task is tr
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -45,10 +46,25 @@ def graph2vec(task: Task, variant: Variant) -> Fitted:
     graphs = _skeleton_graphs(clips.select(order.numpy()), settings)
     positions = torch.arange(len(order))
     train, test = positions[: len(task.train)], positions[len(task.train) :]
-    model = Graph2Vec(seed=task.seed, cache_dir=task.embeddings, on_progress=_embedding_progress(task))
+    model = Graph2Vec(
+        vocabulary=settings.vocabulary,
+        embedding=settings.embedding,
+        seed=task.seed,
+        cache_dir=task.embeddings,
+        on_progress=_embedding_progress(task),
+    )
     learned = graphs if settings.transductive else graphs.select(train.numpy())
     model.fit(learned)
-    vectors = torch.from_numpy(model.vectors_ if settings.transductive else model.transform(graphs))
+    with warnings.catch_warnings():
+        # Graphs without a known subtree: the notes say so.
+        warnings.simplefilter("ignore", UserWarning)
+        found = model.vectors_ if settings.transductive else model.transform(graphs)
+    notes = [f"the vocabulary keeps {model.vocabulary_}"]
+    if not settings.transductive and model.n_unknown_:
+        notes.append(
+            f"{model.n_unknown_} of {len(graphs)} graphs have no known subtree; their vectors are zeros"
+        )
+    vectors = torch.from_numpy(found)
     vectors = vectors.reshape(len(order), settings.windows, -1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
@@ -68,6 +84,7 @@ def graph2vec(task: Task, variant: Variant) -> Fitted:
             f"{TABLES}counts": torch.from_numpy(model.vocabulary_.counts),
             f"{TABLES}table": torch.from_numpy(model.table_),
         },
+        notes=notes,
     )
 
 
@@ -109,15 +126,17 @@ def restore_graph2vec(
 ) -> tuple[nn.Sequential, Inputs]:
     """A stored graph2vec row.
 
-    `Graph2Vec.transform` infers all graphs it is given together, so the vectors of one clip vary a little with the
-    others.
+    With gensim, `Graph2Vec.transform` infers all graphs it is given together, so the vectors of one clip vary a little
+    with the others.
     """
     tables = {
         name.removeprefix(TABLES): weights[name].numpy() for name in list(weights) if name.startswith(TABLES)
     }
     vocabulary = Vocabulary(tables["tokens"], tables["counts"], len(tables["tokens"]))
-    embedding = Graph2Vec.from_table(vocabulary, tables["table"], seed=built.seed)
     settings = Settings(**built.settings)
+    embedding = Graph2Vec.from_table(
+        vocabulary, tables["table"], seed=built.seed, embedding=settings.embedding
+    )
 
     def inputs(clips: Clips, device: torch.device) -> Batch:
         if settings.two_person == "drop" and (clips.bodies != 1).any():
@@ -180,6 +199,7 @@ def _train(
     cosine: bool = False,
     table_parameters: int = 0,
     tables: dict[str, Tensor] | None = None,
+    notes: Sequence[str] = (),
 ) -> Fitted:
     settings = task.settings
     rate = settings.sequence_lr or rate
@@ -204,6 +224,7 @@ def _train(
         batch,
         result.logits,
         tables=tables or {},
+        notes=list(notes),
         training_parameters=count_parameters(model) + table_parameters,
         coverage=len(task.train),
         train_clips_per_s=result.clips_per_second,

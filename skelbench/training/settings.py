@@ -12,6 +12,7 @@ from skelbench.options import Count, NotNegative, Positive, Share
 NodeLabel = Literal["position", "bone", "motion", "degree"]
 TwoPerson = Literal["drop", "disjoint"]
 Sampling = Literal["full", "conmlp60"]
+Embedding = Literal["op", "gensim"]
 Preset = Literal["quick", "published"]
 
 
@@ -58,6 +59,11 @@ class Settings:
     """graph2vec: what a node's label carries beside its joint. degree leaves the pose out: a control at chance."""
     bin_size: Positive = 1.0
     """graph2vec: bins of the node labels, in mean bone lengths (about 0.2 m)."""
+    embedding: Embedding = "op"
+    """graph2vec: what trains PV-DBOW, the project's own op or gensim with one worker (slower, of equal accuracy)."""
+    vocabulary: Count = 1_000_000
+    """graph2vec: subtrees kept at most, the most frequent of those that occur 5 times. A million are 512 MB of table;
+    what is left out is counted and reported."""
     two_person: TwoPerson = "drop"
     """Graph family: leave clips of several people out, counted, or keep each person as a component."""
     transductive: bool = False

@@ -87,6 +87,8 @@ class Fitted:
     history: list[EpochLog] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     """How the training was set up, in the order of its stages."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the result should know, such as what was left out, for the run's caveats."""
 
     @property
     def best_on_test(self) -> float | None:

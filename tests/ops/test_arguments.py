@@ -28,6 +28,13 @@ Z = torch.nn.functional.normalize(torch.arange(20.0).view(5, 4).cos(), dim=1)
 Y = torch.tensor([0, 1, 0, 1, 2])
 EDGES = torch.tensor([(0, 1), (1, 2)])
 LISTS = ops.neighbour_lists(EDGES, 3)
+DOCUMENTS = {
+    "words": torch.tensor([0, 2, 1, 1, 0], dtype=torch.int32), "indptr": torch.tensor([0, 2, 5]),
+    "counts": torch.tensor([2, 2, 1]),
+}  # fmt: skip
+TRAINING = {
+    "epochs": 2, "rate": 0.1, "min_rate": 0.01, "sample": 0.1, "negative": 2, "seed": 0,
+}  # fmt: skip
 SHEAR, REVERSE = ops.draw(2, torch.Generator().manual_seed(0))
 
 
@@ -67,6 +74,12 @@ CALLS: dict[Callable[..., Any], dict[str, Any]] = {
         "bits": 64,
     },
     ops.neighbour_lists: {"edges": EDGES, "nodes": 3},
+    ops.pv_dbow: DOCUMENTS | TRAINING | {"dimensions": 4, "block": 2},
+    ops.pv_dbow_infer: DOCUMENTS | TRAINING | {"table": torch.ones(3, 4)},
+    ops.bag_sums: {
+        "rows": torch.tensor([[0, 2, 1, 1], [2, 2, 0, 1]], dtype=torch.int32), "table": torch.arange(9.0).view(3, 3),
+        "weight": torch.tensor([0.5, 2.0]), "known": torch.tensor([True, False, True]), "dropout": 0.5, "seed": 3,
+    },
     losses.SupConLoss: {"temperature": 0.1, "reduction": "mean"},
     losses.TCLLoss: {"temperature": 0.1, "k1": 1.0, "k2": 1.0, "reduction": "mean"},
     losses.SupConLoss(): {"embeddings": Z, "labels": Y, "negatives": Z},
@@ -192,4 +205,4 @@ def test_two_wrong_arguments(data: st.DataObject) -> None:
 def test_the_good_call_is_good_and_gives_every_argument(op: Callable[..., Any]) -> None:
     try_call(op, {})
     signature = inspect.signature(op.forward if isinstance(op, torch.nn.Module) else op)
-    assert set(signature.parameters) - {"per_clip", "constants"} <= set(CALLS[op])
+    assert set(signature.parameters) - {"per_clip", "constants", "on_epoch"} <= set(CALLS[op])
