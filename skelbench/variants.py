@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from skelbench.errors import SkelbenchError
 from skelbench.runs.looks import COLORS, MARKERS
 from skelbench.runs.results import GROUPS, Group, Published
+from skelbench.training.settings import Settings
 from skelbench.training.variant import Variant
 
 ENTRY_POINTS = "skelbench.variants"
@@ -77,6 +78,10 @@ def _graph(key: str, title: str, recipe: str, restore: str, **other: object) -> 
         table="Graphs",
         **other,  # type: ignore[arg-type]
     )
+
+
+def _gensim(settings: Settings) -> tuple[str, ...]:
+    return ("gensim",) if settings.embedding == "gensim" else ()
 
 
 VARIANTS: tuple[Variant, ...] = (
@@ -158,6 +163,8 @@ VARIANTS: tuple[Variant, ...] = (
         "restore_graph2vec",
         cell="lstm",
         published=Published(62.67, 76.2),
+        packages=_gensim,
+        extra="graph",
         color="olive",
         marker="<",
     ),
@@ -168,6 +175,8 @@ VARIANTS: tuple[Variant, ...] = (
         "restore_graph2vec",
         cell="gru",
         published=Published(49.96, 74.8),
+        packages=_gensim,
+        extra="graph",
         color="steel",
         marker=">",
     ),
@@ -252,14 +261,14 @@ def choose(names: Iterable[str]) -> tuple[Variant, ...]:
     return tuple(row for row in rows if row.key in wanted)
 
 
-def require_packages(rows: Iterable[Variant]) -> None:
-    """Look for the optional packages of rows.
+def require_packages(rows: Iterable[Variant], settings: Settings) -> None:
+    """Look for the optional packages of rows under these settings.
 
     Raises:
         VariantError: one is missing; the message has the line that installs it.
     """
     for row in rows:
-        for package in row.packages:
+        for package in row.packages(settings):
             if find_spec(package) is None:
                 source = f"'skelbench[{row.extra}]'" if row.extra else package
                 raise VariantError(f"{row.key} needs {package}, which is not installed: pip install {source}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -184,10 +183,6 @@ class Config(MachineOptions, DataOptions):
             raise ConfigError("--batch-size is 1, a contrastive batch needs at least 2 clips")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError(f"--seeds is {self.seeds}, it needs one or more different numbers")
-        if self.settings.embedding == "gensim" and find_spec("gensim") is None:
-            raise ConfigError(
-                "--embedding gensim needs gensim, which is not installed: pip install 'skelbench[graph]'"
-            )
         self.share()
         if self.resume and self.out is None:
             raise ConfigError("--resume needs --out, the folder of the run to continue")

@@ -54,7 +54,7 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
     if config.logger != "none":
         progress = Logged(progress, config.logger)
     variants = choose(config.variants)
-    require_packages(variants)
+    require_packages(variants, config.settings)
     fabric = make_fabric(config)
     clips = load_clips(config)
     splits = load_splits(clips, config, config.protocol, config.settings.sampling)

@@ -19,6 +19,10 @@ Reference = str | Callable[..., Any]
 _TABLES = {"supervised": "Supervised", "self-supervised": "Self-supervised", "control": "Controls"}
 
 
+def _no_packages(settings: Settings) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Variant:
     """What is trained, and how: a row of the registry."""
@@ -48,8 +52,8 @@ class Variant:
     table: str = ""
     """Heading of the report's table; by default the group's, or the family's where it is another one."""
     published: Published | None = None
-    packages: tuple[str, ...] = ()
-    """Optional packages that its training imports; they are looked for before any work."""
+    packages: Callable[[Settings], tuple[str, ...]] = _no_packages
+    """Optional packages that its training imports under these settings; they are looked for before any work."""
     extra: str = ""
     """The extra of skelbench that brings them."""
     color: str = ""

@@ -33,7 +33,7 @@ SETTINGS = {
     "windows": (4, "wl-bag-gru"),
     "node_label": ("bone", "graph2vec-gru"),
     "bin_size": (0.3, "graph2vec-gru"),
-    "embedding": ("gensim", "graph2vec-gru"),
+    "embedding": ("op", "graph2vec-gru"),
     "vocabulary": (5, "graph2vec-gru"),
     "two_person": ("disjoint", "wl-bag-gru"),
     "transductive": (True, "graph2vec-gru"),
