@@ -17,18 +17,20 @@ __global__ void describe(Batch batch, int64_t clips, int64_t rows, int64_t lengt
         const int64_t clip = batch.index[b];
         if (clip < 0 || clip >= clips) return -1;
         const int64_t t = batch.frames[clip], m = batch.bodies[clip], first = batch.offsets[clip];
-        const bool fits = t >= 1 && t <= length && m >= 1 && m <= max_bodies && first >= 0;
+        const int64_t start = batch.start[clip];
+        const bool fits =
+            t >= 1 && start >= 0 && t <= length - start && m >= 1 && m <= max_bodies && first >= 0;
         return fits && t * m <= rows - first ? t * m : -1;
     };
     const auto place = [&](int64_t b, int64_t row) {
         begin[b] = row;
         if (size(b) < 0) return;
-        const int64_t clip = batch.index[b], t = batch.frames[clip];
+        const int64_t clip = batch.index[b], t = batch.frames[clip], start = batch.start[clip];
         for (const int64_t view : {b, batch.count + b}) {
             views.offsets[view] = row;
             views.frames[view] = t;
             views.bodies[view] = batch.bodies[clip];
-            views.start[view] = view >= batch.count && batch.reverse[b] ? length - t : 0;
+            views.start[view] = view >= batch.count && batch.reverse[b] ? length - t - start : start;
         }
     };
     running_sums(batch.count, size, place, found);

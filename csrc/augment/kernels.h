@@ -12,7 +12,7 @@ struct Batch {
     // J * 3
     int64_t columns;
     // Per clip of the dataset.
-    const int64_t *offsets, *frames, *bodies;
+    const int64_t *offsets, *frames, *bodies, *start;
     // (count,), the clips of the batch.
     const int64_t* index;
     int64_t count;

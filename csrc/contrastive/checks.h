@@ -38,4 +38,17 @@ inline void check(const Tensor& z, const Tensor& labels, const MaybeTensor& c, c
     }
 }
 
+// The tensors that the gradient takes besides: one number per anchor each.
+inline void check_gradient(const Tensor& embeddings, const Tensor& grad, const Tensor& lse,
+                           const Tensor& positives) {
+    const int64_t n = embeddings.size(0);
+    const auto per_anchor = [n](const Tensor& x, const char* name) {
+        STD_TORCH_CHECK(x.dim() == 1 && x.size(0) == n, name, " must have one number for each of the ", n,
+                        " embeddings");
+    };
+    per_anchor(grad, "grad"), per_anchor(lse, "lse"), per_anchor(positives, "positives");
+    STD_TORCH_CHECK(lse.scalar_type() == ScalarType::Double, "lse must be float64");
+    STD_TORCH_CHECK(positives.scalar_type() == ScalarType::Long, "positives must be int64");
+}
+
 }  // namespace skelbench::contrastive

@@ -81,6 +81,7 @@ std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor 
                                                 bool deterministic, bool need_embeddings,
                                                 bool need_contrasts) {
     check(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset);
+    check_gradient(embeddings, grad, lse, positives);
     const Call call(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset, tf32,
                     deterministic);
     need_contrasts = need_contrasts && contrasts;

@@ -23,6 +23,7 @@ struct HeldClips {
           frames(checked(f, ScalarType::Long, 1, "RaggedClips: frames")),
           bodies(checked(m, ScalarType::Long, 1, "RaggedClips: bodies")),
           start(checked(s, ScalarType::Long, 1, "RaggedClips: start")) {
+        check_padded_row(length, max_bodies, columns);
         const int64_t count = frames.size(0);
         for (const Tensor* t : {&offsets, &bodies, &start})
             STD_TORCH_CHECK(t->size(0) == count,
@@ -50,6 +51,7 @@ struct Linear {
           bias(checked_float(b, 1, "bias")),
           columns(joints.size(1) * joints.size(2)),
           units(weight.size(0)) {
+        check_padded_row(length, max_bodies, columns);
         STD_TORCH_CHECK(weight.size(1) == length * max_bodies * columns && bias.size(0) == units,
                         "weight must be (out, length * max_bodies * J * 3), bias (out,)");
     }
@@ -76,8 +78,9 @@ struct Decoder {
 
     Decoder(const Tensor& h, const Tensor& w, int64_t count, int64_t length, int64_t max_bodies)
         : hidden(checked_float(h, 2, "hidden")), weight(checked_float(w, 2, "weight")) {
+        check_padded_row(length, max_bodies, 1);
         const int64_t slots = length * max_bodies;
-        STD_TORCH_CHECK(length > 0 && max_bodies > 0 && weight.size(0) % slots == 0,
+        STD_TORCH_CHECK(weight.size(0) > 0 && weight.size(0) % slots == 0,
                         "weight must be (length * max_bodies * J * 3, H)");
         columns = weight.size(0) / slots;
         units = weight.size(1);

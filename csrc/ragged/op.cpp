@@ -39,7 +39,8 @@ private:
 };
 
 // Offsets of clips that lie one after the other, and the rows they take.
-std::tuple<Tensor, int64_t> consecutive(const Tensor& frames, const Tensor& bodies) {
+std::tuple<Tensor, int64_t> consecutive(const Tensor& frames, const Tensor& bodies, int64_t length,
+                                        int64_t max_bodies) {
     const Tensor f = checked(frames, ScalarType::Long, 1, "RaggedClips: frames"),
                  m = checked(bodies, ScalarType::Long, 1, "RaggedClips: bodies");
     STD_TORCH_CHECK(f.size(0) == m.size(0), "RaggedClips: frames and bodies must have one number per clip");
@@ -47,8 +48,10 @@ std::tuple<Tensor, int64_t> consecutive(const Tensor& frames, const Tensor& bodi
     int64_t rows = 0;
     for (int64_t c = 0; c < f.size(0); ++c) {
         const int64_t t = f.const_data_ptr<int64_t>()[c], b = m.const_data_ptr<int64_t>()[c];
-        STD_TORCH_CHECK(t >= 1 && b >= 1, "RaggedClips: clip ", c, " has frames = ", t, " and bodies = ", b,
-                        ", expected at least 1");
+        STD_TORCH_CHECK(t >= 1 && t <= length, "RaggedClips: clip ", c, " has frames = ", t,
+                        ", expected 1 to length ", length);
+        STD_TORCH_CHECK(b >= 1 && b <= max_bodies, "RaggedClips: clip ", c, " has bodies = ", b,
+                        ", expected 1 to ", max_bodies);
         offsets.mutable_data_ptr<int64_t>()[c] = rows;
         rows += t * b;
     }
@@ -130,7 +133,8 @@ Tensor ragged_decode(Tensor hidden, Tensor weight, Tensor bias, Tensor frames, T
                      int64_t length, int64_t max_bodies) {
     const Decoder a(hidden, weight, frames.size(0), length, max_bodies);
     const Tensor offset = a.checked_bias(bias);
-    const Decoded d(frames, bodies, start, length, max_bodies, a.columns, consecutive(frames, bodies));
+    const Decoded d(frames, bodies, start, length, max_bodies, a.columns,
+                    consecutive(frames, bodies, length, max_bodies));
     Tensor out = new_matrix(hidden, d.rows, a.columns);
     dispatch<&Kernels::expand>()(OwnedPlan(d.clips.get()).get(), a.hidden.const_data_ptr<float>(),
                                  {a.weight.const_data_ptr<float>(), a.units, a.units, 1},
@@ -143,7 +147,8 @@ std::tuple<Tensor, Tensor, Tensor> ragged_decode_backward(Tensor grad, Tensor hi
                                                           int64_t length, int64_t max_bodies) {
     const Decoder a(hidden, weight, frames.size(0), length, max_bodies);
     const Tensor g = a.checked_grad(grad);
-    const Decoded d(frames, bodies, start, length, max_bodies, a.columns, consecutive(frames, bodies));
+    const Decoded d(frames, bodies, start, length, max_bodies, a.columns,
+                    consecutive(frames, bodies, length, max_bodies));
     STD_TORCH_CHECK(g.size(0) == d.rows, "grad must have ", d.rows, " rows, not ", g.size(0));
     const int64_t count = d.clips.get().count, units = a.units;
     const float* rows = g.const_data_ptr<float>();

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from skelbench.ops import _library, reference
 from skelbench.ops.checks import FLOATS, check_dense, check_integer, check_tensor
-from skelbench.ops.clips import RaggedClips, check, check_starts, check_type
+from skelbench.ops.clips import RaggedClips, check, check_type
 
 _MOST_CLIPS = 2**31 - 1
 
@@ -82,19 +82,14 @@ def augment(clips: RaggedClips, index: Tensor, shear: Tensor, reverse: Tensor) -
             )
         check(clips.select(index))
         return reference.augment(clips, index, shear, reverse)
-    joints, offsets, frames, bodies, _ = torch.ops.skelbench.augment(
-        clips.joints, clips.offsets, clips.frames, clips.bodies, index, shear.float(), reverse,
-        clips.length, clips.max_bodies,
-    )  # fmt: skip
-    start = reference.view_starts(clips, index, reverse)
-    views = RaggedClips(joints, offsets, frames, bodies, start, clips.length, clips.max_bodies)
-    # On a GPU the next op names a wrong start: nothing may wait for the device here.
-    if views.joints.device.type == "cpu" and not torch.compiler.is_compiling():
-        check_starts(views)
-    return views
+    joints, offsets, frames, bodies, start = torch.ops.skelbench.augment(
+        *clips.tensors, index, shear.float(), reverse, clips.length, clips.max_bodies
+    )
+    return RaggedClips(joints, offsets, frames, bodies, start, clips.length, clips.max_bodies)
 
 
-def _fake(joints: Tensor, offsets: Tensor, frames: Tensor, bodies: Tensor, index: Tensor, *_: Any) -> Any:
+def _fake(joints: Tensor, *rest: Any) -> Any:
+    *_, index, _, _, _, _ = rest
     rows = torch.library.get_ctx().new_dynamic_size()
     views = joints.new_empty(rows, joints.shape[1], joints.shape[2])
     return views, *(index.new_empty(2 * index.shape[0]) for _ in range(4))

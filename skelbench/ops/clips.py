@@ -120,11 +120,6 @@ def check_places(clips: RaggedClips) -> None:
     _require(clips.frames >= 1, "frames", clips.frames, "at least 1")
     bodies_fit = (clips.bodies >= 1) & (clips.bodies <= clips.max_bodies)
     _require(bodies_fit, "bodies", clips.bodies, f"1 to {clips.max_bodies}")
-    check_starts(clips)
-
-
-def check_starts(clips: RaggedClips) -> None:
-    """Raise ValueError, naming the clip, for one that does not lie within the padded row."""
     # Differences, not sums: sums of huge numbers wrap around.
     fits = (clips.start >= 0) & (clips.frames <= clips.length - clips.start)
     _require(fits, "start + frames", clips.start + clips.frames, f"within length {clips.length}")

@@ -10,7 +10,6 @@ import ctypes
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ Weight = _structure(("data", P), *_names("units feature_stride unit_stride", N))
 Batch = _structure(
     ("joints", P),
     ("columns", N),
-    *_names("offsets frames bodies index", P),
+    *_names("offsets frames bodies start index", P),
     ("count", N),
     *_names("shear reverse begin views", P),
 )
@@ -175,15 +174,14 @@ def test_place_finds_the_first_clip_that_does_not_fit(run) -> None:
 )
 def test_augment(run, clips: int, length: int, max_bodies: int, joints: int) -> None:
     data = make_clips(clips, length, max_bodies, joints, dtype=torch.float32)
-    # The kernel takes clips that start at frame 0; `ops.augment` knows the others.
-    data = replace(data, start=torch.zeros_like(data.start))
     generator = torch.Generator().manual_seed(2)
     index = torch.randint(clips, (2 * clips,), generator=generator)
     shear, reverse = (x.contiguous() for x in draw(2 * clips, generator))
     described = [torch.full((4 * clips,), -1) for _ in range(4)]
     begin, found = torch.full((2 * clips + 1,), -1), torch.zeros(2, dtype=torch.int64)
     batch = Batch(data.joints.data_ptr(), joints * 3, data.offsets.data_ptr(), data.frames.data_ptr())
-    batch.bodies, batch.index, batch.count = data.bodies.data_ptr(), index.data_ptr(), 2 * clips
+    batch.bodies, batch.start = data.bodies.data_ptr(), data.start.data_ptr()
+    batch.index, batch.count = index.data_ptr(), 2 * clips
     batch.shear, batch.reverse = shear.data_ptr(), reverse.data_ptr()
     views_at = Views(*(x.data_ptr() for x in described))
 

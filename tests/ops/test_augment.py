@@ -104,8 +104,7 @@ def test_opcheck_and_compile() -> None:
     data = make_clips(6, dtype=torch.float32)
     index = torch.tensor([4, 4, 1])
     shear, reverse = draw(3, torch.Generator().manual_seed(0))
-    *tensors, _ = data.tensors
-    arguments = (*tensors, index, shear, reverse, 9, 2)
+    arguments = (*data.tensors, index, shear, reverse, 9, 2)
     torch.library.opcheck(torch.ops.skelbench.augment, arguments)
 
     with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
