@@ -22,7 +22,8 @@ HERE = Path(__file__).resolve().parent
 CSRC = HERE.parents[1] / "csrc"
 COUNTS = HERE / "counts.json"
 KERNELS = (
-    "contrastive_forward", "contrastive_backward", "ragged_project", "ragged_outer", "augment_views", "wl_subtrees",
+    "contrastive_forward", "contrastive_backward", "contrastive_both", "ragged_project", "ragged_outer",
+    "augment_views", "wl_subtrees",
 )  # fmt: skip
 TOLERANCE = 0.02
 LEVEL = "avx2"

@@ -48,7 +48,7 @@ __attribute__((noinline)) void measured(const F& f) {
     f();
 }
 
-void run_contrastive(bool backward) {
+void run_contrastive(bool backward, bool keep) {
     constexpr int64_t n = 512, d = 128, classes = 60;
     Numbers numbers;
     std::vector<float> z = numbers.units(n * d);
@@ -74,12 +74,17 @@ void run_contrastive(bool backward) {
     std::vector<float> weight(n + contrastive::kPad, 1e-3f), share(n + contrastive::kPad, 1e-3f), grad(n * d);
     std::vector<double> sum(n + contrastive::kPad), positive(n + contrastive::kPad);
     const contrastive::Entry<float>& kernels = *contrastive::Kernels::avx2.f32;
+    p.threads = 1;
+    const auto forward = [&](const contrastive::Passes<float>& passes) {
+        passes.forward({shift.data(), sum.data(), positive.data()});
+    };
+    const auto turn_back = [&](const contrastive::Passes<float>& passes) {
+        passes.backward({shift.data(), weight.data(), share.data(), temperature, grad.data(), nullptr});
+    };
     measured([&] {
-        if (backward)
-            kernels.backward(p,
-                             {shift.data(), weight.data(), share.data(), temperature, grad.data(), nullptr});
-        else
-            kernels.forward(p, {shift.data(), sum.data(), positive.data()});
+        const contrastive::Passes<float> passes(kernels, p, keep);
+        if (!backward || keep) forward(passes);
+        if (backward) turn_back(passes);
     });
 }
 
@@ -133,10 +138,10 @@ void run_augment() {
     const std::vector<float> shear = numbers.units(Clips::count * 9);
     std::vector<float> views(2 * clips.rows() * Clips::columns);
     measured([&] {
-        augment::Kernels::avx2.views({clips.joints.data(), Clips::columns, clips.offsets.data(),
-                                      clips.frames.data(), clips.bodies.data(), index.data(), Clips::count,
-                                      shear.data(), reinterpret_cast<const bool*>(reverse.data()),
-                                      begin.data(), views.data()});
+        augment::Kernels::avx2.views(
+            {clips.joints.data(), Clips::columns, clips.offsets.data(), clips.frames.data(),
+             clips.bodies.data(), clips.start.data(), index.data(), Clips::count, shear.data(),
+             reinterpret_cast<const bool*>(reverse.data()), begin.data(), views.data()});
     });
 }
 
@@ -164,8 +169,8 @@ void run_wl() {
 int main(int argc, char** argv) {
     const char* name = argc == 2 ? argv[1] : "";
     const auto is = [&](const char* other) { return std::strcmp(name, other) == 0; };
-    if (is("contrastive_forward") || is("contrastive_backward")) {
-        run_contrastive(is("contrastive_backward"));
+    if (is("contrastive_forward") || is("contrastive_backward") || is("contrastive_both")) {
+        run_contrastive(!is("contrastive_forward"), is("contrastive_both"));
     } else if (is("ragged_project") || is("ragged_outer")) {
         run_ragged(is("ragged_outer"));
     } else if (is("augment_views")) {

@@ -7,9 +7,10 @@ namespace skelbench::SKELBENCH_ISA::contrastive_cpu {
 
 using skelbench::contrastive::Backward;
 
-// A plain tile: s_ij -> dL/ds_ij, summed over both anchors of the pair.
-template <class V, bool Mirrored>
-void weigh_plain(const Tile<V>& t, const Terms<V>& terms, const Backward<typename V::scalar_type>& in) {
+// A plain tile: w = dL/ds, summed over both anchors of the pair, from s or, if kept, from the exponentials.
+template <class V, bool Mirrored, bool Exponentials>
+void weigh_plain(const Tile<V>& t, const Terms<V>& terms, const Backward<typename V::scalar_type>& in,
+                 typename V::scalar_type* w) {
     constexpr int W = V::width, N = V::cols;
     const V offset = terms.log_k2 - V::set(static_cast<typename V::scalar_type>(t.p.shift));
     for (int64_t c = 0; c < kTile; c += N * W) {
@@ -19,19 +20,27 @@ void weigh_plain(const Tile<V>& t, const Terms<V>& terms, const Backward<typenam
             const V own = V::set(in.weight[t.i + r]);
 #pragma GCC unroll 8
             for (int v = 0; v < N; ++v) {
-                typename V::scalar_type* s = t.s + r * kTile + c + v * W;
-                const V e = exp2(fma(V::load(s), terms.scale, offset));
-                (e * (Mirrored ? own + other[v] : own)).store(s);
+                const int64_t at = r * kTile + c + v * W;
+                const V s = V::load(t.s + at);
+                const V e = Exponentials ? s : exp2(fma(s, terms.scale, offset));
+                (e * (Mirrored ? own + other[v] : own)).store(w + at);
             }
         }
     }
+}
+
+template <class V, bool Exponentials>
+void weigh_plain(const Tile<V>& t, const Terms<V>& terms, const Backward<typename V::scalar_type>& in,
+                 typename V::scalar_type* w) {
+    t.mirrored() ? weigh_plain<V, true, Exponentials>(t, terms, in, w)
+                 : weigh_plain<V, false, Exponentials>(t, terms, in, w);
 }
 
 // Any other tile. The positives' share is subtracted here, before anything is rounded or summed. On
 // well-separated classes it nearly cancels the softmax weight, and the difference is the gradient.
 template <class V, class P>
 void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& b,
-                  const Backward<typename V::scalar_type>& in) {
+                  const Backward<typename V::scalar_type>& in, typename V::scalar_type* out) {
     using T = typename V::scalar_type;
     constexpr int W = V::width;
     const V zero = V::set(0), minus_temperature = V::set(static_cast<T>(-in.temperature));
@@ -44,8 +53,7 @@ void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& 
         for (int64_t r = 0; r < t.m; ++r) {
             const int64_t i = t.i + r;
             const Masks<V> mask(b.rows.cls + t.j, c, a.rows.cls[i], t.p.self[i] - static_cast<int32_t>(t.j));
-            T* at = t.s + r * kTile + c;
-            const V s = V::load(at);
+            const V s = V::load(t.s + r * kTile + c);
             const V x = s * terms.scale + select(mask.same, zero, terms.log_k2);
             const V y = s * terms.minus_log2e + terms.log_k1;
             const auto term = [&](V shift, V weight) {
@@ -58,7 +66,7 @@ void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& 
                   : both           ? term(shift, weight) + term(other_shift, other_weight)
                                    : term(shift, weight);
             w = w - select(mask.same, V::set(in.share[i]) + other_share, zero);
-            select(mask.valid, w, zero).store(at);
+            select(mask.valid, w, zero).store(out + r * kTile + c);
         }
     }
 }
@@ -75,9 +83,9 @@ public:
     }
     bool wanted() const { return out_ != nullptr; }
     T* row(int64_t i) const { return (rows_.direct() ? out_ : sums_.get()) + i * rows_.stride; }
-    void scatter() const {
+    void scatter(const Problem<T>& p) const {
         if (!wanted() || rows_.direct()) return;
-        parallel_for(rows_.rows.n, 2048, [&](int64_t begin, int64_t end) {
+        in_threads(p, rows_.rows.n, 2048, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; ++i)
                 std::memcpy(out_ + rows_.rows.order[i] * rows_.d, row(i), rows_.d * sizeof(T));
         });
@@ -90,30 +98,30 @@ private:
 };
 
 template <class P, class T>
-void backward(const Problem<T>& p, const Backward<T>& in) {
+void backward(const PackedProblem<P, T>& packed, const Backward<T>& in) {
     using V = typename P::vector;
-    const P a(p.anchors, p.d);
-    const Rows<T> none{};
-    const P other(p.square ? none : p.contrasts, p.d);
-    const P& b = p.square ? a : other;
+    const Problem<T>& p = packed.p;
+    const P &a = packed.a, &b = packed.b;
+    const Kept<T>& kept = packed.kept;
     const Terms<V> terms(p);
     const Gradient<P> grad_a(a, in.grad_anchors), grad_own_b(b, p.square ? nullptr : in.grad_contrasts);
     const Gradient<P>& grad_b = p.square ? grad_a : grad_own_b;
 
     for_each_tile_pair(p, a, b, [&](int64_t ti, int64_t tj) {
-        alignas(64) T s[kTile * kTile];
-        const Tile<V> t = similarities(p, a, b, ti, tj, s);
+        alignas(64) T w[kTile * kTile];
+        const Tile<V> t =
+            kept.any() ? tile_at(p, a, b, ti, tj, kept.tile(ti, tj)) : similarities(p, a, b, ti, tj, w);
         if (t.plain && p.k2 == 0) return;
-        if (t.plain) {
-            t.mirrored() ? weigh_plain<V, true>(t, terms, in) : weigh_plain<V, false>(t, terms, in);
+        if (!t.plain) {
+            weigh_masked(t, terms, a, b, in, w);
         } else {
-            weigh_masked(t, terms, a, b, in);
+            kept.any() ? weigh_plain<V, true>(t, terms, in, w) : weigh_plain<V, false>(t, terms, in, w);
         }
-        a.add_gradients(ti, b, tj, s, grad_a.wanted() ? grad_a.row(t.i) : nullptr,
+        a.add_gradients(ti, b, tj, w, grad_a.wanted() ? grad_a.row(t.i) : nullptr,
                         grad_b.wanted() && !t.diagonal ? grad_b.row(t.j) : nullptr);
     });
-    grad_a.scatter();
-    grad_own_b.scatter();
+    grad_a.scatter(p);
+    grad_own_b.scatter(p);
 }
 
 }  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu

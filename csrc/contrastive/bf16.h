@@ -107,13 +107,13 @@ private:
 template <class Product>
 class PackedPairs : public Tiled<f32> {
 public:
-    PackedPairs(const Rows<float>& r, int64_t dim)
-        : Tiled<f32>(r, dim),
-          depth_(ceil_div(dim, 32) * 16),
+    PackedPairs(const Problem<float>& p, const Rows<float>& r)
+        : Tiled<f32>(r, p.d),
+          depth_(ceil_div(p.d, 32) * 16),
           across_(tiles * kTile * depth_),
           panels_(tiles * kTile * depth_),
           down_(tiles * kHalf * stride) {
-        parallel_for(tiles, 4, [&](int64_t begin, int64_t end) {
+        in_threads(p, tiles, 4, [&](int64_t begin, int64_t end) {
             for (int64_t t = begin; t < end; ++t) pack(t);
         });
     }

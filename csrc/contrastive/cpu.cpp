@@ -22,8 +22,27 @@ void squared_norms(const typename V::scalar_type* rows, int64_t n, int64_t d, ty
 }
 
 // P: how operands are stored and multiplied.
-template <class P, class V = typename P::vector, class T = typename V::scalar_type>
-inline constexpr skelbench::contrastive::Entry<T> kEntry{squared_norms<V>, forward<P, T>, backward<P, T>};
+template <class P>
+struct Kernels {
+    using V = typename P::vector;
+    using T = typename V::scalar_type;
+    using Prepared = skelbench::contrastive::Prepared;
+    using Both = PackedProblem<P, T>;
+
+    static Prepared* prepare(const Problem<T>& p, bool keep) {
+        return reinterpret_cast<Prepared*>(new Both(p, keep));
+    }
+    static void run_forward(Prepared* both, const Forward<T>& out) {
+        forward(*reinterpret_cast<const Both*>(both), out);
+    }
+    static void run_backward(Prepared* both, const Backward<T>& in) {
+        backward(*reinterpret_cast<const Both*>(both), in);
+    }
+    static void release(Prepared* both) { delete reinterpret_cast<const Both*>(both); }
+
+    static constexpr skelbench::contrastive::Entry<T> entry{squared_norms<V>, prepare, run_forward,
+                                                            run_backward, release};
+};
 
 }  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu
 
@@ -36,14 +55,14 @@ namespace skelbench::contrastive {
 namespace cpu = skelbench::SKELBENCH_ISA::contrastive_cpu;
 
 #if SKELBENCH_AT(amx)
-constinit const Kernels Kernels::amx{.bf16 = &cpu::kEntry<cpu::PackedPairs<cpu::MatrixTiles>>};
+constinit const Kernels Kernels::amx{.bf16 = &cpu::Kernels<cpu::PackedPairs<cpu::MatrixTiles>>::entry};
 #elif SKELBENCH_AT(avx512_bf16)
-constinit const Kernels Kernels::avx512_bf16{.bf16 = &cpu::kEntry<cpu::PackedPairs<cpu::DotProduct>>};
+constinit const Kernels Kernels::avx512_bf16{.bf16 = &cpu::Kernels<cpu::PackedPairs<cpu::DotProduct>>::entry};
 #else
 constinit const Kernels Kernels::SKELBENCH_ISA{
-    .f32 = &cpu::kEntry<cpu::Packed<skelbench::SKELBENCH_ISA::f32>>,
+    .f32 = &cpu::Kernels<cpu::Packed<skelbench::SKELBENCH_ISA::f32>>::entry,
 #if SKELBENCH_AT(scalar)
-    .f64 = &cpu::kEntry<cpu::Packed<skelbench::scalar::f64>>,
+    .f64 = &cpu::Kernels<cpu::Packed<skelbench::scalar::f64>>::entry,
 #endif
 };
 #endif

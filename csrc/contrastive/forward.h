@@ -13,7 +13,8 @@ struct Sums {
     alignas(64) T row[kTile * V::width], row_positive[kTile * V::width], col[kTile], col_positive[kTile];
 };
 
-// A plain tile: adds exp2(s * scale + log2(k2) - shift) along its rows and, if mirrored, its columns.
+// A plain tile: s becomes exp2(s * scale + log2(k2) - shift), and is added along the rows and, if mirrored,
+// the columns.
 template <class V, bool Mirrored>
 void add_plain(const Tile<V>& t, const Terms<V>& terms, Sums<V>& sums) {
     constexpr int W = V::width, N = V::cols;
@@ -26,7 +27,9 @@ void add_plain(const Tile<V>& t, const Terms<V>& terms, Sums<V>& sums) {
             V row = V::load(sums.row + r * W);
 #pragma GCC unroll 8
             for (int v = 0; v < N; ++v) {
-                const V e = exp2(fma(V::load(t.s + r * kTile + c + v * W), terms.scale, offset));
+                typename V::scalar_type* const s = t.s + r * kTile + c + v * W;
+                const V e = exp2(fma(V::load(s), terms.scale, offset));
+                e.store(s);
                 row = row + e;
                 if (Mirrored) col[v] = col[v] + e;
             }
@@ -107,23 +110,23 @@ void largest_exponents(const Problem<typename V::scalar_type>& p, const P& a, co
 }
 
 template <class P, class T>
-void forward(const Problem<T>& p, const Forward<T>& out) {
+void forward(const PackedProblem<P, T>& packed, const Forward<T>& out) {
     using V = typename P::vector;
     constexpr int W = V::width;
-    const P a(p.anchors, p.d);
-    const Rows<T> none{};
-    const P other(p.square ? none : p.contrasts, p.d);
-    const P& b = p.square ? a : other;
+    const Problem<T>& p = packed.p;
+    const P &a = packed.a, &b = packed.b;
+    const Kept<T>& kept = packed.kept;
     const Terms<V> terms(p);
 
+    for (int64_t i = 0; i < p.anchors.n; ++i) out.sum[i] = out.positive[i] = 0;
     for (int64_t i = 0; i < p.anchors.n + skelbench::contrastive::kPad; ++i)
         out.shift[i] = p.shared_shift ? static_cast<T>(p.shift) : T(kNone);
     if (!p.shared_shift) largest_exponents(p, a, b, terms, out.shift);
 
     for_each_tile_pair(p, a, b, [&](int64_t ti, int64_t tj) {
-        alignas(64) T s[kTile * kTile];
+        alignas(64) T passing[kTile * kTile];
         Sums<V> sums;
-        const Tile<V> t = similarities(p, a, b, ti, tj, s);
+        const Tile<V> t = similarities(p, a, b, ti, tj, kept.any() ? kept.tile(ti, tj) : passing);
         if (t.plain && p.k2 == 0) return;
         std::memset(sums.row, 0, sizeof(sums.row));
         std::memset(sums.row_positive, 0, sizeof(sums.row_positive));

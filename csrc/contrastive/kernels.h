@@ -23,6 +23,11 @@ struct Rows {
 // Vectors of one number per row are padded by this many, so that kernels may read whole tiles.
 inline constexpr int64_t kPad = 64;
 
+// Seconds in the passes over the tiles, and those of them in which the calling thread waited for another one.
+struct Waiting {
+    double total = 0, waited = 0;
+};
+
 template <class T>
 struct Problem {
     // The same rows in the square form.
@@ -37,6 +42,10 @@ struct Problem {
     // Whether every anchor subtracts the same `shift` from its exponents (shift.h).
     bool shared_shift;
     double shift;
+    // The most threads to use.
+    int64_t threads;
+    // Gets the time that the calling thread waited, unless null.
+    Waiting* waiting;
 };
 
 // Per anchor in class order: sum[i] = D_i * 2^-shift[i], positive[i] = sum of s_ip over its positives.
@@ -60,11 +69,39 @@ struct Backward {
     T* grad_contrasts;
 };
 
+// The most bytes of tiles that the forward pass keeps for the backward pass (README.md, section Kept tiles).
+// 16 MB are the tiles of N = 2816 rows in float32.
+inline constexpr int64_t kMostKept = int64_t{1} << 24;
+
+// The packed operands of a problem, and the tiles that are kept.
+struct Prepared;
+
 template <class T>
 struct Entry {
     void (*squared_norms)(const T* rows, int64_t n, int64_t d, T* out);
-    void (*forward)(const Problem<T>&, const Forward<T>&);
-    void (*backward)(const Problem<T>&, const Backward<T>&);
+    // keep: the forward pass keeps its tiles for the backward pass, where they fit.
+    Prepared* (*prepare)(const Problem<T>&, bool keep);
+    void (*forward)(Prepared*, const Forward<T>&);
+    // After `forward` where tiles are kept, otherwise at any time.
+    void (*backward)(Prepared*, const Backward<T>&);
+    void (*release)(Prepared*);
+};
+
+// The passes over a problem, which outlives them.
+template <class T>
+class Passes {
+public:
+    Passes(const Entry<T>& entry, const Problem<T>& problem, bool keep)
+        : entry_(entry), prepared_(entry.prepare(problem, keep)) {}
+    ~Passes() { entry_.release(prepared_); }
+    Passes(const Passes&) = delete;
+    Passes& operator=(const Passes&) = delete;
+    void forward(const Forward<T>& out) const { entry_.forward(prepared_, out); }
+    void backward(const Backward<T>& in) const { entry_.backward(prepared_, in); }
+
+private:
+    const Entry<T>& entry_;
+    Prepared* prepared_;
 };
 
 // A level leaves null what a plainer level does as well.

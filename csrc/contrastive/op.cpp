@@ -2,6 +2,7 @@
 #include <torch/csrc/stable/library.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <numeric>
 #include <string>
@@ -12,6 +13,7 @@
 #include "contrastive/kernels.h"
 #include "contrastive/shift.h"
 #include "isa/dispatch.h"
+#include "isa/parallel.h"
 
 namespace skelbench::contrastive {
 namespace {
@@ -64,6 +66,33 @@ void number_classes(const int64_t* labels_a, Sorted& a, const int64_t* labels_b,
     if (b) finish(*b);
 }
 
+// How many threads a call gets. On a busy machine the threads of a call are not on a processor at the same
+// time, and each waits for the others. Where the calling thread has waited for most of a call, the next calls
+// are computed by it alone, then threads are tried again. The results are the same for any number of threads.
+class Crew {
+public:
+    static int64_t threads() {
+        int alone = calls_alone_.load(std::memory_order_relaxed);
+        if (alone == 0) return parallel_threads();
+        calls_alone_.compare_exchange_strong(alone, alone - 1, std::memory_order_relaxed);
+        return 1;
+    }
+    static void report(const Waiting& waiting) {
+        // Calls alone after the first late one and at most, each time twice as many.
+        constexpr int kFirst = 4, kMost = 256;
+        // Shorter waits are those of a quiet machine.
+        constexpr double kShort = 1e-4;
+        const bool late = waiting.waited > kShort && waiting.waited > 0.5 * waiting.total;
+        const int penalty = penalty_.load(std::memory_order_relaxed);
+        if (late) calls_alone_.store(penalty, std::memory_order_relaxed);
+        penalty_.store(late ? std::min(2 * penalty, kMost) : std::max(penalty / 2, kFirst),
+                       std::memory_order_relaxed);
+    }
+
+private:
+    static inline std::atomic<int> calls_alone_{0}, penalty_{4};
+};
+
 // A call as the kernels see it, and the memory that it points into.
 template <class T>
 struct Call {
@@ -71,6 +100,7 @@ struct Call {
     Sorted a, b;
     // Per anchor in class order: its own contrast, |P|.
     std::vector<int32_t> self, positives;
+    Waiting waiting;
     Problem<T> problem{};
     const Entry<T>& entry;
 
@@ -112,8 +142,24 @@ struct Call {
         problem.k2 = k2;
         problem.shared_shift = shift.safe;
         problem.shift = static_cast<T>(shift.value);
+        // With less work than this the start of a thread costs more than it saves.
+        constexpr int64_t kSmall = 128 * 128;
+        problem.threads = n * m <= kSmall ? 1 : Crew::threads();
+        problem.waiting = &waiting;
+    }
+    ~Call() {
+        if (problem.threads > 1) Crew::report(waiting);
+    }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+    // Whether the anchor's one positive is all that its denominator has. Its loss is 0, exactly.
+    bool only_term(int64_t i) const {
+        const int64_t others = problem.contrasts.n - (self[i] >= 0);
+        return positives[i] == 1 && problem.k1 == 0 && (problem.k2 == 0 || others == 1);
     }
 
+private:
     double largest_norm(const Tensor& rows, const char* name) const {
         std::vector<T> squares(rows.size(0));
         entry.squared_norms(rows.const_data_ptr<T>(), rows.size(0), rows.size(1), squares.data());
@@ -132,11 +178,16 @@ Tensor row_vector(const Tensor& like, int64_t n, ScalarType dtype) {
 }
 
 template <class T>
+T* data_or_null(Tensor* x) {
+    return x ? x->template mutable_data_ptr<T>() : nullptr;
+}
+
+template <class T>
 std::tuple<Tensor, Tensor, Tensor> forward_as(const Call<T>& call, double temperature, ScalarType dtype) {
     const int64_t n = call.problem.anchors.n;
     std::vector<T> shift(n + kPad);
     std::vector<double> sum(n + kPad), positive(n + kPad);
-    call.entry.forward(call.problem, {shift.data(), sum.data(), positive.data()});
+    Passes<T>(call.entry, call.problem, false).forward({shift.data(), sum.data(), positive.data()});
     Tensor loss = row_vector(call.embeddings, n, dtype),
            lse = row_vector(call.embeddings, n, ScalarType::Double),
            counts = row_vector(call.embeddings, n, ScalarType::Long);
@@ -167,15 +218,47 @@ void backward_as(const Call<T>& call, const Tensor& grad, const Tensor& lse, dou
         weight[i] = static_cast<T>(anchor.weight(shift[i]));
         share[i] = static_cast<T>(anchor.share());
     }
-    call.entry.backward(call.problem, {shift.data(), weight.data(), share.data(), temperature,
-                                       grad_a ? grad_a->template mutable_data_ptr<T>() : nullptr,
-                                       grad_b ? grad_b->template mutable_data_ptr<T>() : nullptr});
+    Passes<T>(call.entry, call.problem, false)
+        .backward({shift.data(), weight.data(), share.data(), temperature, data_or_null<T>(grad_a),
+                   data_or_null<T>(grad_b)});
+}
+
+// The sum or mean of the anchors' losses, and its gradient in `grad_a` and `grad_b` unless both are null. The
+// passes share the operands and, where they fit, the tiles.
+template <class T>
+double reduced_as(const Call<T>& call, double temperature, bool mean, Tensor* grad_a, Tensor* grad_b) {
+    const int64_t n = call.problem.anchors.n;
+    std::vector<T> shift(n + kPad), weight(n + kPad), share(n + kPad);
+    std::vector<double> sum(n + kPad), positive(n + kPad), lse(n);
+    const bool wanted = grad_a || grad_b;
+    const Passes<T> passes(call.entry, call.problem, wanted);
+    passes.forward({shift.data(), sum.data(), positive.data()});
+    double total = 0;
+    int64_t anchors = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const AnchorLoss anchor(shift[i], sum[i], positive[i], call.positives[i], temperature);
+        lse[i] = anchor.lse;
+        total += call.only_term(i) ? 0 : anchor.loss;
+        anchors += call.positives[i] > 0;
+    }
+    const double share_of_anchor = mean ? 1.0 / static_cast<double>(std::max<int64_t>(anchors, 1)) : 1.0;
+    if (!wanted) return total * share_of_anchor;
+    for (int64_t i = 0; i < n; ++i) {
+        const AnchorGradient anchor(call.only_term(i) ? 0 : share_of_anchor, lse[i], call.positives[i],
+                                    temperature);
+        if (!call.problem.shared_shift) shift[i] = static_cast<T>(anchor.own_shift());
+        weight[i] = static_cast<T>(anchor.weight(shift[i]));
+        share[i] = static_cast<T>(anchor.share());
+    }
+    passes.backward({shift.data(), weight.data(), share.data(), temperature, data_or_null<T>(grad_a),
+                     data_or_null<T>(grad_b)});
+    return total * share_of_anchor;
 }
 
 // The kernels get half-precision inputs as floats.
 Tensor computed(const Tensor& x) {
     const bool half = x.scalar_type() == ScalarType::BFloat16 || x.scalar_type() == ScalarType::Half;
-    return torch::stable::contiguous(half ? torch::stable::to(x, ScalarType::Float) : x);
+    return made_contiguous(half ? torch::stable::to(x, ScalarType::Float) : x);
 }
 
 MaybeTensor computed(const MaybeTensor& x) {
@@ -191,10 +274,9 @@ std::tuple<Tensor, Tensor, Tensor> contrastive(Tensor embeddings, Tensor labels,
                                                MaybeTensor contrast_labels, double temperature, double k1,
                                                double k2, std::optional<int64_t> self_offset, bool, bool) {
     check(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset);
-    const Tensor z = computed(embeddings), y = torch::stable::contiguous(labels);
+    const Tensor z = computed(embeddings), y = made_contiguous(labels);
     const MaybeTensor c = computed(contrasts),
-                      cy =
-                          contrasts ? MaybeTensor(torch::stable::contiguous(*contrast_labels)) : std::nullopt;
+                      cy = contrasts ? MaybeTensor(made_contiguous(*contrast_labels)) : std::nullopt;
     if (z.scalar_type() == ScalarType::Double) {
         return forward_as(
             Call<double>(*dispatch<&Kernels::f64>(), z, y, c, cy, temperature, k1, k2, self_offset),
@@ -204,18 +286,18 @@ std::tuple<Tensor, Tensor, Tensor> contrastive(Tensor embeddings, Tensor labels,
                       temperature, ScalarType::Float);
 }
 
-std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor, Tensor embeddings,
+std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor positives, Tensor embeddings,
                                                 Tensor labels, MaybeTensor contrasts,
                                                 MaybeTensor contrast_labels, double temperature, double k1,
                                                 double k2, std::optional<int64_t> self_offset, bool, bool,
                                                 bool need_embeddings, bool need_contrasts) {
     check(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset);
-    const Tensor z = computed(embeddings), y = torch::stable::contiguous(labels);
+    check_gradient(embeddings, grad, lse, positives);
+    const Tensor z = computed(embeddings), y = made_contiguous(labels);
     const MaybeTensor c = computed(contrasts),
-                      cy =
-                          contrasts ? MaybeTensor(torch::stable::contiguous(*contrast_labels)) : std::nullopt;
-    const Tensor g = torch::stable::contiguous(torch::stable::to(grad, z.scalar_type()));
-    const Tensor l = torch::stable::contiguous(lse);
+                      cy = contrasts ? MaybeTensor(made_contiguous(*contrast_labels)) : std::nullopt;
+    const Tensor g = made_contiguous(grad, z.scalar_type());
+    const Tensor l = made_contiguous(lse);
     const auto like = [](const Tensor& x, bool wanted) {
         return torch::stable::new_empty(x, {wanted ? x.size(0) : 0, x.size(1)});
     };
@@ -234,17 +316,81 @@ std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor,
             torch::stable::to(grad_c, embeddings.scalar_type())};
 }
 
+// The loss of the batch as one number, and its gradient, which costs less here than in a call of its own.
+std::tuple<Tensor, Tensor, Tensor> contrastive_reduced(Tensor embeddings, Tensor labels,
+                                                       MaybeTensor contrasts, MaybeTensor contrast_labels,
+                                                       double temperature, double k1, double k2,
+                                                       std::optional<int64_t> self_offset, bool mean,
+                                                       bool need_embeddings, bool need_contrasts) {
+    check(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset);
+    const Tensor z = computed(embeddings), y = made_contiguous(labels);
+    const MaybeTensor c = computed(contrasts),
+                      cy = contrasts ? MaybeTensor(made_contiguous(*contrast_labels)) : std::nullopt;
+    const auto like = [](const Tensor& x, bool wanted) {
+        return torch::stable::new_empty(x, {wanted ? x.size(0) : 0, x.size(1)});
+    };
+    Tensor grad_z = like(z, need_embeddings), grad_c = like(c.value_or(z), c && need_contrasts);
+    Tensor* to_z = need_embeddings ? &grad_z : nullptr;
+    Tensor* to_c = c && need_contrasts ? &grad_c : nullptr;
+    Tensor loss = torch::stable::new_empty(z, {});
+    if (z.scalar_type() == ScalarType::Double) {
+        *loss.mutable_data_ptr<double>() = reduced_as(
+            Call<double>(*dispatch<&Kernels::f64>(), z, y, c, cy, temperature, k1, k2, self_offset),
+            temperature, mean, to_z, to_c);
+    } else {
+        *loss.mutable_data_ptr<float>() = static_cast<float>(
+            reduced_as(Call<float>(float_entry(embeddings), z, y, c, cy, temperature, k1, k2, self_offset),
+                       temperature, mean, to_z, to_c));
+    }
+    return {loss, grad_z, grad_c};
+}
+
+// The gradients of contrastive_reduced, times the gradient of its loss, in the dtype of the rows.
+std::tuple<Tensor, Tensor> contrastive_reduced_backward(Tensor grad, Tensor grad_embeddings,
+                                                        Tensor grad_contrasts, Tensor embeddings,
+                                                        MaybeTensor) {
+    STD_TORCH_CHECK(grad.numel() == 1, "grad must be one number");
+    const auto scaled = [&](const Tensor& x, const char* name) {
+        const ScalarType dtype = x.scalar_type();
+        STD_TORCH_CHECK((dtype == ScalarType::Float || dtype == ScalarType::Double) && x.is_contiguous(),
+                        name, " must be contiguous float32 or float64");
+        const Tensor factor = made_contiguous(grad, dtype);
+        Tensor out = torch::stable::empty_like(x);
+        const auto multiply = [&]<class T>(T) {
+            const T g = *factor.const_data_ptr<T>();
+            const T* const from = x.const_data_ptr<T>();
+            T* const to = out.mutable_data_ptr<T>();
+            const int64_t count = x.numel();
+            for (int64_t i = 0; i < count; ++i) to[i] = g * from[i];
+        };
+        dtype == ScalarType::Double ? multiply(0.0) : multiply(0.0f);
+        return embeddings.scalar_type() == dtype ? out : torch::stable::to(out, embeddings.scalar_type());
+    };
+    return {scaled(grad_embeddings, "grad_embeddings"), scaled(grad_contrasts, "grad_contrasts")};
+}
+
 STABLE_TORCH_LIBRARY_FRAGMENT(skelbench, m) {
-    const std::string call =
+    const std::string batch =
         "Tensor embeddings, Tensor labels, Tensor? contrasts, Tensor? contrast_labels, float temperature, "
-        "float k1, float k2, int? self_offset, bool tf32, bool deterministic";
+        "float k1, float k2, int? self_offset, ";
+    const std::string call = batch + "bool tf32, bool deterministic";
     m.def(("contrastive(" + call + ") -> (Tensor loss, Tensor lse, Tensor positives)").c_str());
     m.def(("contrastive_backward(Tensor grad, Tensor lse, Tensor positives, " + call +
            ", bool need_embeddings, bool need_contrasts) -> (Tensor grad_embeddings, Tensor grad_contrasts)")
               .c_str());
+    m.def(("contrastive_reduced(" + batch +
+           "bool mean, bool need_embeddings, bool need_contrasts) -> (Tensor loss, Tensor grad_embeddings, "
+           "Tensor "
+           "grad_contrasts)")
+              .c_str());
+    m.def(
+        "contrastive_reduced_backward(Tensor grad, Tensor grad_embeddings, Tensor grad_contrasts, Tensor "
+        "embeddings, Tensor? contrasts) -> (Tensor grad_embeddings, Tensor grad_contrasts)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(skelbench, CPU, m) {
+    m.impl("contrastive_reduced", TORCH_BOX(&contrastive_reduced));
+    m.impl("contrastive_reduced_backward", TORCH_BOX(&contrastive_reduced_backward));
     m.impl("contrastive", TORCH_BOX(&contrastive));
     m.impl("contrastive_backward", TORCH_BOX(&contrastive_backward));
 }

@@ -9,10 +9,21 @@
 
 namespace skelbench::SKELBENCH_ISA::contrastive_cpu {
 
+using skelbench::contrastive::Problem;
 using skelbench::contrastive::Rows;
 
 // Rows and columns of a tile of similarities. It has 16 KB and stays in the first-level cache.
 inline constexpr int64_t kTile = 64;
+
+// parallel_for, or in this thread alone.
+template <class T, class F>
+void in_threads(const Problem<T>& p, int64_t count, int64_t grain, const F& f) {
+    if (p.threads > 1) {
+        parallel_for(count, grain, f);
+    } else if (count > 0) {
+        f(0, count);
+    }
+}
 
 // The rows of an operand, in tiles.
 template <class V>
@@ -40,9 +51,9 @@ class Packed : public Tiled<V> {
 public:
     using Tiled<V>::rows, Tiled<V>::d, Tiled<V>::stride, Tiled<V>::tiles, Tiled<V>::count, Tiled<V>::direct;
 
-    Packed(const Rows<T>& r, int64_t dim)
-        : Tiled<V>(r, dim), copy_(direct() ? 0 : r.n * stride), panels_(tiles * kTile * dim) {
-        parallel_for(tiles, 4, [&](int64_t begin, int64_t end) {
+    Packed(const Problem<T>& p, const Rows<T>& r)
+        : Tiled<V>(r, p.d), copy_(direct() ? 0 : r.n * stride), panels_(tiles * kTile * p.d) {
+        in_threads(p, tiles, 4, [&](int64_t begin, int64_t end) {
             for (int64_t t = begin; t < end; ++t) pack(t);
         });
     }

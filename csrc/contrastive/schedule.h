@@ -1,6 +1,7 @@
 // The scheduler of tile pairs on the CPU: which thread visits which pairs, and when.
 #pragma once
 #include <sched.h>
+#include <time.h>
 
 #include "contrastive/kernels.h"
 #include "contrastive/tile_pairs.h"
@@ -19,6 +20,12 @@ inline void pause() {
 #endif
 }
 
+inline double seconds() {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
 // The blocks of one side, and how many rounds each has completed.
 class Progress {
 public:
@@ -26,11 +33,17 @@ public:
     bool idle(int64_t block) const { return block == blocks_; }
     // Waits until a block has completed all rounds before this one. The block is late by a few pairs at most,
     // some 50 us, unless the system has suspended its thread. In that case the wait can take milliseconds,
-    // and the processor is yielded.
-    void wait(int64_t block, int64_t round) const {
+    // and the processor is yielded. Returns the seconds of such a wait.
+    double wait(int64_t block, int64_t round) const {
         constexpr int kPauses = 1000;
-        for (int waits = 0; !idle(block) && __atomic_load_n(at(block), __ATOMIC_ACQUIRE) != round; ++waits)
-            waits < kPauses ? pause() : static_cast<void>(sched_yield());
+        const auto late = [&] {
+            return !idle(block) && __atomic_load_n(at(block), __ATOMIC_ACQUIRE) != round;
+        };
+        for (int waits = 0; waits < kPauses && late(); ++waits) pause();
+        if (!late()) return 0;
+        const double start = seconds();
+        while (late()) sched_yield();
+        return seconds() - start;
     }
     void complete(int64_t block, int64_t round) const {
         if (!idle(block)) __atomic_store_n(at(block), round + 1, __ATOMIC_RELEASE);
@@ -78,23 +91,32 @@ private:
 
 // Calls f(a, b) for every pair of blocks, in one parallel region. A call waits for the earlier rounds of both
 // blocks.
-template <class Rounds, class F>
-void for_each_block_pair(const Rounds& rounds, const Progress& a, const Progress& b, const F& f) {
+template <class Rounds, class T, class F>
+void for_each_block_pair(const Rounds& rounds, const Problem<T>& p, const Progress& a, const Progress& b,
+                         const F& f) {
     if (!rounds.rounds()) return;
-    const Lanes lanes(min64(parallel_threads(), rounds.slots(rounds.rounds() - 1)), rounds.rounds());
+    const Lanes lanes(min64(p.threads, rounds.slots(rounds.rounds() - 1)), rounds.rounds());
+    // Of the calling thread, which has the first lane.
+    const double start = seconds();
+    double finished = start, waited = 0;
     parallel_for(lanes.count(), 1, [&](int64_t own, int64_t) {
+        double late = 0;
         for (int64_t lane, round; lanes.claim(own, lane, round);) {
             const int64_t slots = rounds.slots(round), end = (lane + 1) * slots / lanes.count();
             for (int64_t slot = lane * slots / lanes.count(); slot < end; ++slot) {
                 const Pair pair = rounds.pair(round, slot);
-                a.wait(pair.a, round);
-                b.wait(pair.b, round);
+                late += a.wait(pair.a, round) + b.wait(pair.b, round);
                 if (!a.idle(pair.a) && !b.idle(pair.b)) f(pair.a, pair.b);
                 a.complete(pair.a, round);
                 b.complete(pair.b, round);
             }
         }
+        if (own == 0) waited = late, finished = seconds();
     });
+    if (!p.waiting) return;
+    const double end = seconds();
+    p.waiting->total += end - start;
+    p.waiting->waited += waited + end - finished;
 }
 
 // Tiles per block: enough blocks for many threads, and enough work in a pair of blocks to pay for its
@@ -117,9 +139,9 @@ void for_each_tile_pair(const Problem<T>& p, const P& a, const P& b, const F& f)
     const int64_t a_blocks = ceil_div(a.tiles, size), b_blocks = ceil_div(b.tiles, size);
     const Progress of_a(a_blocks), of_b(p.square ? 0 : b_blocks);
     if (p.square) {
-        for_each_block_pair(skelbench::contrastive::SquareRounds{a_blocks}, of_a, of_a, block_pair);
+        for_each_block_pair(skelbench::contrastive::SquareRounds{a_blocks}, p, of_a, of_a, block_pair);
     } else {
-        for_each_block_pair(skelbench::contrastive::RectangleRounds{a_blocks, b_blocks}, of_a, of_b,
+        for_each_block_pair(skelbench::contrastive::RectangleRounds{a_blocks, b_blocks}, p, of_a, of_b,
                             block_pair);
     }
 }

@@ -43,9 +43,9 @@ struct Tile {
     bool mirrored() const { return p.square && !diagonal; }
 };
 
+// The tile (ti, tj) with memory s, whose content is left to the caller.
 template <class T, class P>
-Tile<typename P::vector> similarities(const Problem<T>& p, const P& a, const P& b, int64_t ti, int64_t tj,
-                                      T* s) {
+Tile<typename P::vector> tile_at(const Problem<T>& p, const P& a, const P& b, int64_t ti, int64_t tj, T* s) {
     Tile<typename P::vector> t{p,           ti * kTile,           tj * kTile, a.count(ti),
                                b.count(tj), p.square && ti == tj, false,      s};
     const bool apart = a.last_class(ti) < b.cls(tj)[0] || b.last_class(tj) < a.cls(ti)[0];
@@ -54,9 +54,61 @@ Tile<typename P::vector> similarities(const Problem<T>& p, const P& a, const P& 
         const int64_t own = p.self[t.i + r] - t.j;
         t.plain = own < 0 || own >= kTile;
     }
+    return t;
+}
+
+template <class T, class P>
+Tile<typename P::vector> similarities(const Problem<T>& p, const P& a, const P& b, int64_t ti, int64_t tj,
+                                      T* s) {
+    const Tile<typename P::vector> t = tile_at(p, a, b, ti, tj, s);
     a.similarities(ti, b, tj, t.vectors(), s);
     return t;
 }
+
+// Memory for the tiles that the forward pass keeps: the exponentials of plain tiles, the similarities of
+// others.
+template <class T>
+class Kept {
+public:
+    Kept(const Problem<T>& p, int64_t a_tiles, int64_t b_tiles, bool wanted)
+        : square_(p.square),
+          columns_(b_tiles),
+          any_(wanted && bytes(a_tiles, b_tiles) <= skelbench::contrastive::kMostKept),
+          tiles_(any_ ? bytes(a_tiles, b_tiles) / int64_t{sizeof(T)} : 0) {}
+    bool any() const { return any_; }
+    // ti <= tj in the square form.
+    T* tile(int64_t ti, int64_t tj) const {
+        return tiles_.get() + (square_ ? tj * (tj + 1) / 2 + ti : ti * columns_ + tj) * kTile * kTile;
+    }
+
+private:
+    int64_t bytes(int64_t a_tiles, int64_t b_tiles) const {
+        return (square_ ? a_tiles * (a_tiles + 1) / 2 : a_tiles * b_tiles) * kTile * kTile *
+               int64_t{sizeof(T)};
+    }
+    bool square_;
+    int64_t columns_;
+    bool any_;
+    Buffer<T> tiles_;
+};
+
+// A problem with its operands packed, for both passes.
+template <class P, class T>
+struct PackedProblem {
+    const Problem<T>& p;
+    const Rows<T> none{};
+    // Without rows in the square form, where b is a.
+    const P a, other;
+    const P& b;
+    const Kept<T> kept;
+
+    PackedProblem(const Problem<T>& problem, bool keep)
+        : p(problem),
+          a(p, p.anchors),
+          other(p, p.square ? none : p.contrasts),
+          b(p.square ? a : other),
+          kept(p, a.tiles, b.tiles, keep) {}
+};
 
 // The constants of a problem, as vectors. Exponents are powers of two.
 template <class V>

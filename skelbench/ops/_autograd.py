@@ -16,8 +16,9 @@ Backward = Callable[..., Any]
 class DifferentiableOp:
     """`torch.ops.skelbench.<name>` with its first derivative, also under the transforms of `torch.func`.
 
-    torch's own registration serves autograd, `torch.compile` and export, but not `torch.func.grad`, which needs an
-    `autograd.Function`. The op `<name>_backward` gets a derivative that raises NotImplementedError.
+    An `autograd.Function` serves eager autograd, faster than torch's own registration, and `torch.func`, which needs
+    one. The registration serves `torch.compile`, export, and calls of `torch.ops`. The op `<name>_backward` gets a
+    derivative that raises NotImplementedError.
     """
 
     def __init__(self, name: str, setup_context: Setup, backward: Backward) -> None:
@@ -37,11 +38,19 @@ class DifferentiableOp:
         return self._call(*arguments)
 
     def _register(self, name: str, setup_context: Setup, backward: Backward) -> Callable[..., Any]:
-        compiled = getattr(torch.ops.skelbench, name)
+        compiled = getattr(torch.ops.skelbench, name).default
+
+        def forward(*arguments: Any) -> Any:
+            if transforms_are_active():
+                return compiled(*arguments)
+            # torch's registration, in Python, has nothing to do below an autograd.Function.
+            with torch._C._AutoDispatchBelowAutograd():
+                return compiled(*arguments)
+
         torch.library.register_autograd(f"skelbench::{name}", backward, setup_context=setup_context)
         methods: dict[str, Any] = {
             "generate_vmap_rule": True,
-            "forward": staticmethod(lambda *arguments: compiled(*arguments)),
+            "forward": staticmethod(forward),
             "setup_context": staticmethod(setup_context),
             "backward": staticmethod(backward),
             "jvp": staticmethod(self._refuse),
@@ -49,9 +58,11 @@ class DifferentiableOp:
         transformed: Any = type(f"Transformed_{name}", (torch.autograd.Function,), methods)
 
         def call(*arguments: Any) -> Any:
-            if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+            if torch.compiler.is_compiling():
+                return compiled(*arguments)
+            if transforms_are_active() or torch.is_grad_enabled():
                 return transformed.apply(*arguments)
-            return compiled(*arguments)
+            return forward(*arguments)
 
         return call
 
@@ -60,6 +71,11 @@ class DifferentiableOp:
             f"skelbench::{self._name} has a first derivative in reverse mode only; skelbench.ops.reference has "
             "the same op in plain torch, with every derivative"
         )
+
+
+def transforms_are_active() -> bool:
+    """Whether the call is inside a transform of `torch.func`, such as `torch.func.grad`."""
+    return not torch.compiler.is_compiling() and bool(torch._C._are_functorch_transforms_active())
 
 
 def has_tangent(*tensors: object) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skelbench.ops import _library, reference
-from skelbench.ops._autograd import DifferentiableOp, has_tangent
+from skelbench.ops._autograd import DifferentiableOp, has_tangent, transforms_are_active
 from skelbench.ops.checks import FLOATS, check_integer, check_number, check_tensor
 
 TEMPERATURES = (1e-10, 1e10)
@@ -85,9 +85,15 @@ def contrastive_loss(
     check_reduction(reduction)
     if isinstance(temperature, Tensor):
         embeddings, contrasts, temperature = _absorb(embeddings, contrasts, temperature, k1)
+    compiled = _library.built and not has_tangent(embeddings, contrasts)
+    if compiled and reduction != "none" and embeddings.device.type == "cpu":
+        batch = embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset
+        loss: Tensor = _reduced(*batch, reduction == "mean", _needed(embeddings), _needed(contrasts))[0]
+        return loss
     losses, positives = _losses(
-        embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset
+        embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset, compiled
     )
+    # The reduced op leaves out a term that is the only one by itself.
     others = (embeddings if contrasts is None else contrasts).shape[0]
     others -= contrasts is None or self_offset is not None
     if k1 == 0 and (k2 == 0 or others == 1):
@@ -188,9 +194,10 @@ def _losses(
     k1: float,
     k2: float,
     self_offset: int | None,
+    compiled: bool,
 ) -> tuple[Tensor, Tensor]:
     """Loss of each anchor and its number of positives, both (N,)."""
-    if not _library.built or has_tangent(embeddings, contrasts):
+    if not compiled:
         if not _library.built:
             _library.warn_fallback()
         _check_finite("embeddings", embeddings)
@@ -211,6 +218,13 @@ def _losses(
         embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset, *switches
     )
     return losses, positives
+
+
+def _needed(rows: Tensor | None) -> bool:
+    """Whether the gradient of some rows will be asked for."""
+    if rows is None:
+        return False
+    return (rows.requires_grad and torch.is_grad_enabled()) or transforms_are_active()
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
@@ -260,11 +274,15 @@ def _check_offset(anchors: int, contrasts: int, self_offset: int | None) -> None
     check_integer("self_offset", self_offset, 0, contrasts - anchors)
 
 
+def _sum_dtype(embeddings: Tensor) -> torch.dtype:
+    """The dtype of losses, and of sums over rows."""
+    return torch.float64 if embeddings.dtype == torch.float64 else torch.float32
+
+
 def _fake(embeddings: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
     n = embeddings.shape[0]
-    dtype = torch.float64 if embeddings.dtype == torch.float64 else torch.float32
     return (
-        embeddings.new_empty(n, dtype=dtype),
+        embeddings.new_empty(n, dtype=_sum_dtype(embeddings)),
         embeddings.new_empty(n, dtype=torch.float64),
         embeddings.new_empty(n, dtype=torch.int64),
     )
@@ -302,7 +320,40 @@ def _backward(ctx: Any, grad: Tensor, _lse: Tensor, _count: Tensor) -> tuple[Ten
     return grad_z if need_z else None, None, grad_c if need_c else None, *rest
 
 
+def _fake_reduced(
+    embeddings: Tensor, labels: Tensor, contrasts: Tensor | None, *rest: Any
+) -> tuple[Tensor, ...]:
+    *_, need_embeddings, need_contrasts = rest
+    dtype, (n, d) = _sum_dtype(embeddings), embeddings.shape
+    m = contrasts.shape[0] if contrasts is not None and need_contrasts else 0
+    sizes = (), (n if need_embeddings else 0, d), (m, d)
+    return tuple(embeddings.new_empty(size, dtype=dtype) for size in sizes)
+
+
+def _fake_reduced_backward(
+    grad: Tensor, grad_embeddings: Tensor, grad_contrasts: Tensor, embeddings: Tensor, *_: Any
+) -> tuple[Tensor, ...]:
+    return tuple(torch.empty_like(x, dtype=embeddings.dtype) for x in (grad_embeddings, grad_contrasts))
+
+
+def _setup_reduced(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    embeddings, _, contrasts, *_ = inputs
+    _, *gradients = output
+    ctx.mark_non_differentiable(*gradients)
+    # The rows are kept because the gradients depend on them, which a second derivative must not miss.
+    ctx.save_for_backward(*gradients, embeddings, contrasts)
+
+
+def _reduced_backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    need_z, need_c = ctx.needs_input_grad[0], ctx.needs_input_grad[2]
+    grad_z, grad_c = _reduced.gradient(grad, *ctx.saved_tensors)
+    return grad_z if need_z else None, None, grad_c if need_c else None, *[None] * 8
+
+
 if _library.built:
     torch.library.register_fake("skelbench::contrastive")(_fake)
     torch.library.register_fake("skelbench::contrastive_backward")(_fake_backward)
     _op = DifferentiableOp("contrastive", _setup_context, _backward)
+    torch.library.register_fake("skelbench::contrastive_reduced")(_fake_reduced)
+    torch.library.register_fake("skelbench::contrastive_reduced_backward")(_fake_reduced_backward)
+    _reduced = DifferentiableOp("contrastive_reduced", _setup_reduced, _reduced_backward)

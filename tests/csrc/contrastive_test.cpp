@@ -107,7 +107,7 @@ double rounded(double x) {
 // kernel also rounds the weights of the gradient to bfloat16.
 template <class T>
 void check_kernels(const Entry<T>& entry, const char* level, int64_t n, int64_t d, int classes, bool shared,
-                   bool shuffled, bool bf16 = false) {
+                   bool shuffled, bool keep, bool bf16 = false) {
     std::mt19937 random(static_cast<unsigned>(n * 31 + d));
     std::normal_distribution<double> normal;
     std::vector<T> z(n * d), grad(n * d, T(-7)), norms(n);
@@ -136,11 +136,15 @@ void check_kernels(const Entry<T>& entry, const char* level, int64_t n, int64_t 
     p.k2 = k2;
     p.shared_shift = shared;
     p.shift = static_cast<T>(p.scale);
+    p.threads = keep ? 2 : 1;
+    Waiting waiting;
+    p.waiting = &waiting;
     std::vector<T> shift(n + kPad), weight(n + kPad), share(n + kPad);
     std::vector<double> sum(n + kPad), positive(n + kPad);
     entry.squared_norms(z.data(), n, d, norms.data());
     for (T x : norms) expect(std::abs(x - 1) < (bf16 ? 1e-2 : 1e-5), level, n, d);
-    entry.forward(p, {shift.data(), sum.data(), positive.data()});
+    const Passes<T> passes(entry, p, keep);
+    passes.forward({shift.data(), sum.data(), positive.data()});
 
     const auto dot = [&](int64_t i, int64_t j) {
         double s = 0;
@@ -180,7 +184,8 @@ void check_kernels(const Entry<T>& entry, const char* level, int64_t n, int64_t 
             }
         }
     }
-    entry.backward(p, {shift.data(), weight.data(), share.data(), temperature, grad.data(), nullptr});
+    passes.backward({shift.data(), weight.data(), share.data(), temperature, grad.data(), nullptr});
+    expect(waiting.waited >= 0 && waiting.waited <= waiting.total, "waiting", n, d);
     for (int64_t e = 0; e < n * d; ++e)
         expect(std::abs(grad[e] - expected[e]) < (bf16 ? 5e-2 : 1e-3), level, n, d);
 }
@@ -203,12 +208,14 @@ int main() {
         for (int64_t n : {1, 2, 3, 63, 64, 65, 200})
             for (int64_t d : {1, 16, 37})
                 for (bool shuffled : {false, true}) {
-                    for (bool shared : {true, false}) {
-                        check_kernels(*dispatch<&Kernels::f32>(), name, n, d, 5, shared, shuffled);
-                        check_kernels(*dispatch<&Kernels::f64>(), "f64", n, d, static_cast<int>(n), shared,
-                                      shuffled);
+                    for (bool keep : {false, true}) {
+                        for (bool shared : {true, false}) {
+                            check_kernels(*dispatch<&Kernels::f32>(), name, n, d, 5, shared, shuffled, keep);
+                            check_kernels(*dispatch<&Kernels::f64>(), "f64", n, d, static_cast<int>(n),
+                                          shared, shuffled, keep);
+                        }
+                        if (bf16) check_kernels(*bf16, name, n, d, 5, true, shuffled, keep, true);
                     }
-                    if (bf16) check_kernels(*bf16, name, n, d, 5, true, shuffled, true);
                 }
         std::printf("%s: done\n", name);
     }

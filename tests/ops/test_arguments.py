@@ -201,6 +201,78 @@ def test_two_wrong_arguments(data: st.DataObject) -> None:
     try_call(op, {name: data.draw(st.sampled_from(wrong_values(CALLS[op][name]))) for name in names})
 
 
+INDEX = torch.tensor([1, 0])
+HIDDEN, WEIGHT, BIAS = torch.ones(4, 3), torch.ones(270, 3), torch.ones(270)
+WHERE = CLIPS.frames, CLIPS.bodies, CLIPS.start
+WRONG_SIZES = [(2**62, 2), (2**32, 2), (0, 2), (-9, 2), (9, 2**62), (9, 2**32), (9, 0), (9, -2), (2**20, 2)]
+CONTRASTIVE = Z, Y, None, None, 0.5, 0.0, 1.0, 0, False, False
+KEPT = torch.ones(5), torch.ones(5, dtype=torch.float64), Y
+# Calls of torch.ops, past the checks in Python: name, the arguments before and after the sizes of the padded row.
+SIZED: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
+    "augment": ((*CLIPS.tensors, INDEX, SHEAR, REVERSE), ()),
+    "ragged_linear": ((*CLIPS.tensors, torch.ones(3, 270), torch.ones(3)), ()),
+    "ragged_linear_backward": ((torch.ones(4, 3), *CLIPS.tensors), ()),
+    "ragged_linear_sgd_": (
+        (torch.ones(3, 270), torch.ones(3, 270), torch.ones(4, 3), *CLIPS.tensors),
+        (0.1, 0.9, 0.0),
+    ),
+    "ragged_decode": ((HIDDEN, WEIGHT, BIAS, *WHERE), ()),
+    "ragged_decode_backward": ((torch.ones(len(CLIPS.joints), 15), HIDDEN, WEIGHT, *WHERE), ()),
+}
+
+
+@pytest.mark.skipif(not ops.built, reason="the extension is not built")
+@pytest.mark.parametrize("name", SIZED)
+@pytest.mark.parametrize(("length", "max_bodies"), WRONG_SIZES)
+def test_torch_ops_name_a_wrong_size(name: str, length: int, max_bodies: int) -> None:
+    before, after = SIZED[name]
+    with pytest.raises(RuntimeError, match=r"length|max_bodies") as caught:
+        getattr(torch.ops.skelbench, name)(*before, length, max_bodies, *after)
+    assert str(_library._PATH.parents[1]) not in str(caught.value)
+
+
+@pytest.mark.skipif(not ops.built, reason="the extension is not built")
+@pytest.mark.parametrize("name", SIZED)
+@pytest.mark.parametrize("field", ["frames", "bodies", "start"])
+@pytest.mark.parametrize("value", [-1, 2**32, 2**62, 2**63 - 1])
+def test_torch_ops_name_a_wrong_clip(name: str, field: str, value: int) -> None:
+    before, after = SIZED[name]
+    wrong = getattr(CLIPS, field).clone()
+    wrong[1] = value
+    changed = [wrong if x is getattr(CLIPS, field) else x for x in before]
+    with pytest.raises(RuntimeError, match="clip 1"):
+        getattr(torch.ops.skelbench, name)(*changed, CLIPS.length, CLIPS.max_bodies, *after)
+
+
+@pytest.mark.skipif(not ops.built, reason="the extension is not built")
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("augment", (CLIPS.joints[:, :0], *CLIPS.tensors[1:], INDEX, SHEAR, REVERSE, 9, 2), "joints"),
+        ("augment", (*CLIPS.tensors[:4], CLIPS.start[:2], INDEX, SHEAR, REVERSE, 9, 2), "start"),
+        (
+            "ragged_linear_backward",
+            (torch.ones(4, 3), CLIPS.joints[:, :0], *CLIPS.tensors[1:], 9, 2),
+            "joints",
+        ),
+        ("ragged_decode", (HIDDEN, WEIGHT[:0], BIAS[:0], *WHERE, 9, 2), "weight"),
+        ("contrastive_backward", (KEPT[0][:0], *KEPT[1:], *CONTRASTIVE, True, False), "grad"),
+        ("contrastive_backward", (KEPT[0][:, None], *KEPT[1:], *CONTRASTIVE, True, False), "grad"),
+        ("contrastive_backward", (KEPT[0], KEPT[1][:2], Y, *CONTRASTIVE, True, False), "lse"),
+        ("contrastive_backward", (KEPT[0], KEPT[0], Y, *CONTRASTIVE, True, False), "lse"),
+        ("contrastive_backward", (*KEPT[:2], Y[:1], *CONTRASTIVE, True, False), "positives"),
+        ("contrastive_reduced_backward", (KEPT[0][:0], Z, Z, Z, None), "grad"),
+        ("contrastive_reduced_backward", (KEPT[0][0], Z.half(), Z, Z, None), "grad_embeddings"),
+        ("contrastive_reduced_backward", (KEPT[0][0], Z, Z.t(), Z, None), "grad_contrasts"),
+        ("peak", ("int8", 1), "dtype"),
+        ("peak", ("float32", 0), "rounds"),
+    ],
+)
+def test_torch_ops_name_a_wrong_argument(name: str, arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        getattr(torch.ops.skelbench, name)(*arguments)
+
+
 @pytest.mark.parametrize("op", CALLS, ids=name_of)
 def test_the_good_call_is_good_and_gives_every_argument(op: Callable[..., Any]) -> None:
     try_call(op, {})
