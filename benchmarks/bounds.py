@@ -1,6 +1,8 @@
-"""Bounds on a case's time: this machine's best measured rates of matrix products and of copies.
+"""Bounds on a case's time: the machine's fastest arithmetic, in registers, and its fastest copy.
 
-A bound is itself a call, so that it is timed in turn with the case that it bounds.
+A bound is itself a call, so that it is timed in turn with the case that it bounds, at the same number of threads. The
+arithmetic is that of the ISA level in force (`csrc/peak`). No program is faster, so no case is above 100 %; `torch.mm`
+is a peer like others.
 """
 
 from __future__ import annotations
@@ -14,7 +16,12 @@ import torch
 
 from benchmarks.cases.case import Problem
 from benchmarks.measure import seconds_of
+from skelbench import ops
 
+# Rounds of the chains of multiply-adds in registers: about a millisecond.
+ROUNDS = 1_000_000
+# AMX multiplies a float32 as three bfloat16 numbers, by six of their products (`csrc/isa/amx.h`).
+PRODUCTS_PER_FLOAT = 6
 # Bytes read, and as many written: far more than the last cache holds.
 COPY_BYTES = 1 << 28
 SIDES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
@@ -54,6 +61,34 @@ def _best(candidates: list[Rate]) -> Rate:
     return max(candidates, key=lambda rate: rate.per_second)
 
 
+def peak_rate(device: str, dtype: str) -> Rate:
+    """The fastest arithmetic on `dtype`; on CUDA, and without the extension, that of the fastest `torch.mm`."""
+    if device != "cpu" or not ops.built:
+        return product_rate(device, dtype)
+    return _register_rate(dtype, torch.ops.skelbench.isa_use(""), torch.get_num_threads())
+
+
+@cache
+def _register_rate(dtype: str, level: str, threads: int) -> Rate:
+    """Multiply-adds in registers, at a level and with as many threads as torch uses."""
+    found = [_chains(f"{level} {dtype} FMA", dtype, 1)]
+    if dtype == "float32" and level == "amx":
+        found.append(_chains("amx float32 tiles", "bfloat16", PRODUCTS_PER_FLOAT))
+    if dtype != "float32":
+        # Where the level has no products of half precision, its kernels compute in float32.
+        found.append(_chains(f"{level} float32 FMA", "float32", 1))
+    return _best([rate for rate in found if rate.amount])
+
+
+def _chains(name: str, dtype: str, products: int) -> Rate:
+    """`products` products of `dtype` count as one."""
+
+    def run() -> float:
+        return float(torch.ops.skelbench.peak(dtype, ROUNDS))
+
+    return Rate(name, run, run() / products, seconds_of(run, "cpu", REPEATS))
+
+
 @cache
 def product_rate(device: str, dtype: str) -> Rate:
     """torch.mm at the side that is fastest, 2 side^3 flops a call."""
@@ -78,7 +113,7 @@ def bound_of(problem: Problem, device: str) -> Bound | None:
     """The resource that limits the problem more, or None where the problem names neither flops nor bytes."""
     bounds = []
     if problem.flops:
-        rate = product_rate(device, problem.dtype)
+        rate = peak_rate(device, problem.dtype)
         bounds.append(Bound(rate, problem.flops / rate.amount))
     if problem.bytes:
         rate = copy_rate(device)

@@ -83,10 +83,20 @@ def compare(instance: Instance, seconds: float) -> Result:
         ratio, _ = pair(problem.ours.run, limit.rate.run, instance, seconds / 2)
         fraction = ratio.times(limit.calls)
         times.append(ratio.seconds_a)
+    if problem.flops:
+        peers.append(product_peer(problem, instance, seconds / 2))
     return Result(
         instance.id, instance.case.what, instance.parameters, sorted(times)[len(times) // 2], problem.flops,
         problem.bytes, "" if limit is None else limit.rate.name, fraction, problem.items, problem.unit, peers,
     )  # fmt: skip
+
+
+def product_peer(problem: cases.Problem, instance: Instance, seconds: float) -> PeerResult:
+    """As many flops by `torch.mm`, of the size at which it is fastest."""
+    rate = bounds.product_rate(instance.device, problem.dtype)
+    ratio, replayed = pair(problem.ours.run, rate.run, instance, seconds)
+    factor = problem.flops / rate.amount
+    return PeerResult("torch.mm of the same flops", ratio.times(factor), "", {}, replayed)
 
 
 def memory(instance: Instance) -> list[Memory]:
@@ -116,6 +126,7 @@ def machine(device: str) -> dict[str, str]:
         "device": name,
         "threads": str(torch.get_num_threads()),
         "extension": " ".join(ops.isa_levels()) if ops.built else "not built",
+        "level": str(torch.ops.skelbench.isa_use("")) if ops.built else "",
         "python": platform.python_version(),
         "torch": torch.__version__,
     }

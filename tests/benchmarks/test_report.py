@@ -71,7 +71,7 @@ def test_the_slower_of_two_functions_has_the_larger_ratio():
 def test_bound_is_the_resource_that_takes_longer(monkeypatch):
     product = bounds.Rate("float32 product", lambda: None, amount=100.0, seconds=1.0)
     copy = bounds.Rate("copy", lambda: None, amount=10.0, seconds=1.0)
-    monkeypatch.setattr(bounds, "product_rate", lambda device, dtype: product)
+    monkeypatch.setattr(bounds, "peak_rate", lambda device, dtype: product)
     monkeypatch.setattr(bounds, "copy_rate", lambda device: copy)
     ours = Contender(lambda: None, lambda: None)
     assert bounds.bound_of(Problem(None, ours, flops=300, bytes=10), "cpu") == bounds.Bound(product, 3)
