@@ -23,11 +23,6 @@ struct Rows {
 // Vectors of one number per row are padded by this many, so that kernels may read whole tiles.
 inline constexpr int64_t kPad = 64;
 
-// Seconds in the passes over the tiles, and those of them in which the calling thread waited for another one.
-struct Waiting {
-    double total = 0, waited = 0;
-};
-
 template <class T>
 struct Problem {
     // The same rows in the square form.
@@ -44,8 +39,9 @@ struct Problem {
     double shift;
     // The most threads to use.
     int64_t threads;
-    // Gets the time that the calling thread waited, unless null.
-    Waiting* waiting;
+    // If not null: the passes add the seconds that one thread on a quiet machine would take, by their fastest
+    // pair of blocks.
+    double* seconds_alone;
 };
 
 // Per anchor in class order: sum[i] = D_i * 2^-shift[i], positive[i] = sum of s_ip over its positives.

@@ -2,7 +2,6 @@
 #include <torch/csrc/stable/library.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <numeric>
 #include <string>
@@ -10,10 +9,10 @@
 #include <vector>
 
 #include "contrastive/checks.h"
+#include "contrastive/crew.h"
 #include "contrastive/kernels.h"
 #include "contrastive/shift.h"
 #include "isa/dispatch.h"
-#include "isa/parallel.h"
 
 namespace skelbench::contrastive {
 namespace {
@@ -66,33 +65,6 @@ void number_classes(const int64_t* labels_a, Sorted& a, const int64_t* labels_b,
     if (b) finish(*b);
 }
 
-// How many threads a call gets. On a busy machine the threads of a call are not on a processor at the same
-// time, and each waits for the others. Where the calling thread has waited for most of a call, the next calls
-// are computed by it alone, then threads are tried again. The results are the same for any number of threads.
-class Crew {
-public:
-    static int64_t threads() {
-        int alone = calls_alone_.load(std::memory_order_relaxed);
-        if (alone == 0) return parallel_threads();
-        calls_alone_.compare_exchange_strong(alone, alone - 1, std::memory_order_relaxed);
-        return 1;
-    }
-    static void report(const Waiting& waiting) {
-        // Calls alone after the first late one and at most, each time twice as many.
-        constexpr int kFirst = 4, kMost = 256;
-        // Shorter waits are those of a quiet machine.
-        constexpr double kShort = 1e-4;
-        const bool late = waiting.waited > kShort && waiting.waited > 0.5 * waiting.total;
-        const int penalty = penalty_.load(std::memory_order_relaxed);
-        if (late) calls_alone_.store(penalty, std::memory_order_relaxed);
-        penalty_.store(late ? std::min(2 * penalty, kMost) : std::max(penalty / 2, kFirst),
-                       std::memory_order_relaxed);
-    }
-
-private:
-    static inline std::atomic<int> calls_alone_{0}, penalty_{4};
-};
-
 // A call as the kernels see it, and the memory that it points into.
 template <class T>
 struct Call {
@@ -100,7 +72,7 @@ struct Call {
     Sorted a, b;
     // Per anchor in class order: its own contrast, |P|.
     std::vector<int32_t> self, positives;
-    Waiting waiting;
+    Crew crew;
     Problem<T> problem{};
     const Entry<T>& entry;
 
@@ -142,13 +114,8 @@ struct Call {
         problem.k2 = k2;
         problem.shared_shift = shift.safe;
         problem.shift = static_cast<T>(shift.value);
-        // With less work than this the start of a thread costs more than it saves.
-        constexpr int64_t kSmall = 128 * 128;
-        problem.threads = n * m <= kSmall ? 1 : Crew::threads();
-        problem.waiting = &waiting;
-    }
-    ~Call() {
-        if (problem.threads > 1) Crew::report(waiting);
+        problem.threads = crew.threads(n * m);
+        problem.seconds_alone = crew.seconds_alone();
     }
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;

@@ -33,17 +33,11 @@ public:
     bool idle(int64_t block) const { return block == blocks_; }
     // Waits until a block has completed all rounds before this one. The block is late by a few pairs at most,
     // some 50 us, unless the system has suspended its thread. In that case the wait can take milliseconds,
-    // and the processor is yielded. Returns the seconds of such a wait.
-    double wait(int64_t block, int64_t round) const {
+    // and the processor is yielded.
+    void wait(int64_t block, int64_t round) const {
         constexpr int kPauses = 1000;
-        const auto late = [&] {
-            return !idle(block) && __atomic_load_n(at(block), __ATOMIC_ACQUIRE) != round;
-        };
-        for (int waits = 0; waits < kPauses && late(); ++waits) pause();
-        if (!late()) return 0;
-        const double start = seconds();
-        while (late()) sched_yield();
-        return seconds() - start;
+        for (int waits = 0; !idle(block) && __atomic_load_n(at(block), __ATOMIC_ACQUIRE) != round; ++waits)
+            waits < kPauses ? pause() : static_cast<void>(sched_yield());
     }
     void complete(int64_t block, int64_t round) const {
         if (!idle(block)) __atomic_store_n(at(block), round + 1, __ATOMIC_RELEASE);
@@ -96,27 +90,34 @@ void for_each_block_pair(const Rounds& rounds, const Problem<T>& p, const Progre
                          const F& f) {
     if (!rounds.rounds()) return;
     const Lanes lanes(min64(p.threads, rounds.slots(rounds.rounds() - 1)), rounds.rounds());
-    // Of the calling thread, which has the first lane.
-    const double start = seconds();
-    double finished = start, waited = 0;
+    // Seconds of the fastest pair of each thread, 0 without one.
+    const Buffer<double> fastest(lanes.count(), true);
     parallel_for(lanes.count(), 1, [&](int64_t own, int64_t) {
-        double late = 0;
+        double& best = fastest.get()[own];
         for (int64_t lane, round; lanes.claim(own, lane, round);) {
             const int64_t slots = rounds.slots(round), end = (lane + 1) * slots / lanes.count();
             for (int64_t slot = lane * slots / lanes.count(); slot < end; ++slot) {
                 const Pair pair = rounds.pair(round, slot);
-                late += a.wait(pair.a, round) + b.wait(pair.b, round);
-                if (!a.idle(pair.a) && !b.idle(pair.b)) f(pair.a, pair.b);
+                a.wait(pair.a, round);
+                b.wait(pair.b, round);
+                const double start = seconds();
+                if (!a.idle(pair.a) && !b.idle(pair.b)) {
+                    f(pair.a, pair.b);
+                    const double taken = seconds() - start;
+                    if (best == 0 || taken < best) best = taken;
+                }
                 a.complete(pair.a, round);
                 b.complete(pair.b, round);
             }
         }
-        if (own == 0) waited = late, finished = seconds();
     });
-    if (!p.waiting) return;
-    const double end = seconds();
-    p.waiting->total += end - start;
-    p.waiting->waited += waited + end - finished;
+    if (!p.seconds_alone) return;
+    double best = 0;
+    for (int64_t i = 0; i < lanes.count(); ++i) {
+        const double other = fastest.get()[i];
+        if (other > 0 && (best == 0 || other < best)) best = other;
+    }
+    *p.seconds_alone += best * static_cast<double>(rounds.pairs());
 }
 
 // Tiles per block: enough blocks for many threads, and enough work in a pair of blocks to pay for its

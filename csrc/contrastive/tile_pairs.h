@@ -26,7 +26,9 @@ struct SquareRounds {
     // The blocks, and an idle one that makes their number even.
     SKELBENCH_INLINE int64_t even() const { return blocks + (blocks & 1); }
     SKELBENCH_INLINE int64_t rounds() const { return blocks > 1 ? even() : blocks; }
-    // Pairs in a round.
+    // Pairs without an idle block.
+    SKELBENCH_INLINE int64_t pairs() const { return blocks * (blocks + 1) / 2; }
+    // Pairs in a round, with those that have one.
     SKELBENCH_INLINE int64_t slots(int64_t round) const { return round ? even() / 2 : blocks; }
     // The pair in a slot of a round, a <= b.
     SKELBENCH_INLINE Pair pair(int64_t round, int64_t slot) const {
@@ -46,6 +48,7 @@ struct RectangleRounds {
     SKELBENCH_INLINE int64_t longer() const { return a_blocks > b_blocks ? a_blocks : b_blocks; }
     SKELBENCH_INLINE int64_t shorter() const { return a_blocks < b_blocks ? a_blocks : b_blocks; }
     SKELBENCH_INLINE int64_t rounds() const { return shorter() ? longer() : 0; }
+    SKELBENCH_INLINE int64_t pairs() const { return a_blocks * b_blocks; }
     SKELBENCH_INLINE int64_t slots(int64_t) const { return longer(); }
     SKELBENCH_INLINE Pair pair(int64_t round, int64_t slot) const {
         const int64_t of_shorter = slot < shorter() ? slot : shorter();

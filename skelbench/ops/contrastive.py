@@ -340,11 +340,15 @@ def _setup_reduced(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     embeddings, _, contrasts, *_ = inputs
     _, *gradients = output
     ctx.mark_non_differentiable(*gradients)
+    # No zeros of the size of the rows, for outputs without a gradient.
+    ctx.set_materialize_grads(False)
     # The rows are kept because the gradients depend on them, which a second derivative must not miss.
     ctx.save_for_backward(*gradients, embeddings, contrasts)
 
 
-def _reduced_backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+def _reduced_backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+    if grad is None:
+        return (None,) * 11
     need_z, need_c = ctx.needs_input_grad[0], ctx.needs_input_grad[2]
     grad_z, grad_c = _reduced.gradient(grad, *ctx.saved_tensors)
     return grad_z if need_z else None, None, grad_c if need_c else None, *[None] * 8

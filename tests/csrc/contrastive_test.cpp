@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "contrastive/crew.h"
 #include "contrastive/kernels.h"
 #include "contrastive/tile_pairs.h"
 #include "isa/dispatch.h"
@@ -78,6 +79,7 @@ void check_rounds(const Rounds& rounds, int64_t a_blocks, int64_t b_blocks, bool
     }
     const int64_t all = square ? a_blocks * (a_blocks + 1) / 2 : a_blocks * b_blocks;
     expect(static_cast<int64_t>(met.size()) == all, "all pairs meet", a_blocks, b_blocks);
+    expect(rounds.pairs() == all, "pairs are counted", a_blocks, b_blocks);
 }
 
 // Ordered pairs of tiles served by the CUDA grid: each exactly once.
@@ -137,8 +139,8 @@ void check_kernels(const Entry<T>& entry, const char* level, int64_t n, int64_t 
     p.shared_shift = shared;
     p.shift = static_cast<T>(p.scale);
     p.threads = keep ? 2 : 1;
-    Waiting waiting;
-    p.waiting = &waiting;
+    double alone = 0;
+    p.seconds_alone = &alone;
     std::vector<T> shift(n + kPad), weight(n + kPad), share(n + kPad);
     std::vector<double> sum(n + kPad), positive(n + kPad);
     entry.squared_norms(z.data(), n, d, norms.data());
@@ -185,14 +187,37 @@ void check_kernels(const Entry<T>& entry, const char* level, int64_t n, int64_t 
         }
     }
     passes.backward({shift.data(), weight.data(), share.data(), temperature, grad.data(), nullptr});
-    expect(waiting.waited >= 0 && waiting.waited <= waiting.total, "waiting", n, d);
+    expect(alone > 0, "seconds alone", n, d);
     for (int64_t e = 0; e < n * d; ++e)
         expect(std::abs(grad[e] - expected[e]) < (bf16 ? 5e-2 : 1e-3), level, n, d);
+}
+
+// After a call that took longer than one thread would, some calls get one thread, after a further one more.
+void check_crew() {
+    constexpr int64_t many = 1 << 20;
+    const auto call = [](int64_t pairs, double alone) {
+        Crew crew;
+        *crew.seconds_alone() = alone;
+        return crew.threads(pairs);
+    };
+    // Calls of one thread before threads are tried again.
+    const auto calls_alone = [&](double seconds) {
+        int64_t count = 0;
+        while (call(many, seconds) == 1) ++count;
+        return count;
+    };
+    constexpr double quiet = 1e9, busy = 1e-12;
+    expect(call(many, quiet) == 2 && call(many, quiet) == 2, "quiet calls get threads", 0, 0);
+    expect(call(1, busy) == 1 && call(many, quiet) == 2, "a small call gets one", 0, 0);
+    expect(call(many, busy) == 2, "a busy call", 0, 0);
+    const int64_t first = calls_alone(busy), second = calls_alone(quiet);
+    expect(first > 0 && second > first, "calls alone", first, second);
 }
 
 }  // namespace
 
 int main() {
+    check_crew();
     for (int64_t blocks = 0; blocks <= 17; ++blocks) {
         check_rounds(SquareRounds{blocks}, blocks, blocks, true);
         for (int64_t other : {0, 1, 2, 5, 17}) {

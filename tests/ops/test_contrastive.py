@@ -70,7 +70,8 @@ def test_square_form_is_exact(level, k1, k2, n, d, classes):
     check_square(*sample(n, d, classes), level, temperature=0.1, k1=k1, k2=k2)
 
 
-@pytest.mark.parametrize(("n", "d"), [(1000, 128), (1025, 256), (1025, 1)])
+# The op keeps the tiles of 2816 rows at most.
+@pytest.mark.parametrize(("n", "d"), [(1000, 128), (1025, 256), (1025, 1), (2900, 16)])
 def test_many_tiles_are_exact(n, d):
     check_square(*sample(n, d, 60), temperature=0.07)
 
@@ -182,6 +183,41 @@ def test_result_is_the_same_bits_for_any_number_of_threads():
         torch.testing.assert_close(other, results[0], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rectangular", [False, True])
+def test_kept_tiles_and_threads_do_not_change_the_bits(dtype, rectangular):
+    """The gradient of a sum keeps the tiles, that of single losses computes them again."""
+    z, labels = sample(400, 40, 30, dtype)
+    options = (
+        {"contrasts": z[:300], "contrast_labels": labels[:300], "self_offset": None} if rectangular else {}
+    )
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            for loss in (
+                lambda z, y, **o: ops.contrastive_loss(z, y, reduction="sum", **o),
+                lambda z, y, **o: ops.contrastive_loss(z, y, reduction="none", **o).sum(),
+            ):
+                _, *gradients = value_and_gradients(loss, z, labels, **options)
+                found.append(gradients)
+    finally:
+        torch.set_num_threads(threads)
+    for gradients in found[1:]:
+        torch.testing.assert_close(gradients, found[0], rtol=0, atol=0)
+
+
+def test_a_gradient_can_be_asked_for_twice_and_scaled():
+    z, labels = sample(30, 8, 3)
+    z.requires_grad_()
+    loss = ops.contrastive_loss(z, labels)
+    once = torch.autograd.grad(loss, z, retain_graph=True)[0].mul_(3)
+    torch.testing.assert_close(torch.autograd.grad(3 * loss, z)[0], once)
+    with torch.no_grad():
+        assert not ops.contrastive_loss(z, labels).requires_grad
+
+
 def test_memory_stays_linear():
     """N = 16,384: an N x N float32 matrix would be 1,074 MB."""
     from benchmarks.measure import peak_extra_bytes
@@ -226,6 +262,10 @@ def test_opcheck(rectangular):
     z.requires_grad_()
     c = (z.detach().clone().requires_grad_(), labels) if rectangular else (None, None)
     torch.library.opcheck(torch.ops.skelbench.contrastive, (z, labels, *c, 0.1, 2.0, 1.0, 0, False, False))
+    needed = True, rectangular
+    torch.library.opcheck(
+        torch.ops.skelbench.contrastive_reduced, (z, labels, *c, 0.1, 2.0, 1.0, 0, True, *needed)
+    )
 
 
 def test_compiles_without_graph_breaks():
