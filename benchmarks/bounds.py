@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -18,8 +18,9 @@ from benchmarks.cases.case import Problem
 from benchmarks.measure import seconds_of
 from skelbench import ops
 
-# Rounds of the chains of multiply-adds in registers: about a millisecond.
-ROUNDS = 1_000_000
+# Rounds of the chains of multiply-adds in registers: for the choice of the fastest arithmetic, and the fewest and most
+# of a bound. A bound takes about as long as its case at best, so that what else runs disturbs both alike.
+ROUNDS, FEWEST_ROUNDS, MOST_ROUNDS = 300_000, 10_000, 10_000_000
 # AMX multiplies a float32 as three bfloat16 numbers, by six of their products (`csrc/isa/amx.h`).
 PRODUCTS_PER_FLOAT = 6
 # Bytes read, and as many written: far more than the last cache holds.
@@ -34,7 +35,7 @@ class Rate:
     """The best of some ways to use one resource: `amount` flops or bytes per call."""
 
     name: str
-    run: Callable[[], Any]
+    run: Callable[..., Any]
     amount: float
     seconds: float
 
@@ -61,11 +62,20 @@ def _best(candidates: list[Rate]) -> Rate:
     return max(candidates, key=lambda rate: rate.per_second)
 
 
-def peak_rate(device: str, dtype: str) -> Rate:
-    """The fastest arithmetic on `dtype`; on CUDA, and without the extension, that of the fastest `torch.mm`."""
+def peak_rate(device: str, dtype: str, flops: float) -> Rate:
+    """The fastest arithmetic on `dtype`; on CUDA, and without the extension, that of the fastest `torch.mm`.
+
+    Args:
+        device: "cpu" or "cuda".
+        dtype: of the factors.
+        flops: those of the case; a call does about as many where that is possible.
+    """
     if device != "cpu" or not ops.built:
         return product_rate(device, dtype)
-    return _register_rate(dtype, torch.ops.skelbench.isa_use(""), torch.get_num_threads())
+    rate = _register_rate(dtype, torch.ops.skelbench.isa_use(""), torch.get_num_threads())
+    rounds = min(max(int(ROUNDS * flops / rate.amount), FEWEST_ROUNDS), MOST_ROUNDS)
+    run = partial(rate.run, rounds)
+    return Rate(rate.name, run, rate.amount * rounds / ROUNDS, rate.seconds * rounds / ROUNDS)
 
 
 @cache
@@ -83,8 +93,8 @@ def _register_rate(dtype: str, level: str, threads: int) -> Rate:
 def _chains(name: str, dtype: str, products: int) -> Rate:
     """`products` products of `dtype` count as one."""
 
-    def run() -> float:
-        return float(torch.ops.skelbench.peak(dtype, ROUNDS))
+    def run(rounds: int = ROUNDS) -> float:
+        return float(torch.ops.skelbench.peak(dtype, rounds))
 
     return Rate(name, run, run() / products, seconds_of(run, "cpu", REPEATS))
 
@@ -113,7 +123,7 @@ def bound_of(problem: Problem, device: str) -> Bound | None:
     """The resource that limits the problem more, or None where the problem names neither flops nor bytes."""
     bounds = []
     if problem.flops:
-        rate = peak_rate(device, problem.dtype)
+        rate = peak_rate(device, problem.dtype, problem.flops)
         bounds.append(Bound(rate, problem.flops / rate.amount))
     if problem.bytes:
         rate = copy_rate(device)

@@ -158,7 +158,7 @@ _BOTH = ("cpu", "cuda")
 CASES = (
     Case(
         "contrastive", f"SupCon, {_WHAT}", make,
-        small=_at("supcon", 64, 256), default=_at("supcon", 1024), more=_at("supcon", 512, 2048),
+        small=_at("supcon", 256), default=_at("supcon", 1024), more=_at("supcon", 64, 512, 2048),
         peers={"eager": eager, "metric-learning": metric_learning}, devices=_BOTH,
     ),
     Case(

@@ -8,6 +8,7 @@ from benchmarks import bounds, report
 from benchmarks.cases import Contender, Problem
 from benchmarks.measure import Ratio, paired_ratio
 from benchmarks.record import Memory, PeerResult, Result, Run, load, save
+from skelbench import ops
 
 RATIO = Ratio(3.456, 3.1, 3.9, 0.002, 0.0069, 9)
 RUN = Run(
@@ -71,9 +72,22 @@ def test_the_slower_of_two_functions_has_the_larger_ratio():
 def test_bound_is_the_resource_that_takes_longer(monkeypatch):
     product = bounds.Rate("float32 product", lambda: None, amount=100.0, seconds=1.0)
     copy = bounds.Rate("copy", lambda: None, amount=10.0, seconds=1.0)
-    monkeypatch.setattr(bounds, "peak_rate", lambda device, dtype: product)
+    monkeypatch.setattr(bounds, "peak_rate", lambda device, dtype, flops: product)
     monkeypatch.setattr(bounds, "copy_rate", lambda device: copy)
     ours = Contender(lambda: None, lambda: None)
     assert bounds.bound_of(Problem(None, ours, flops=300, bytes=10), "cpu") == bounds.Bound(product, 3)
     assert bounds.bound_of(Problem(None, ours, flops=300, bytes=100), "cpu") == bounds.Bound(copy, 10)
     assert bounds.bound_of(Problem(None, ours, flops=0, bytes=0), "cpu") is None
+
+
+@pytest.mark.skipif(not ops.built, reason="the extension is not built")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("flops", [1e6, 1e9])
+def test_the_peak_is_counted_at_every_level(dtype, flops):
+    for level in ops.isa_levels():
+        with ops.use_isa(level):
+            rate = bounds.peak_rate("cpu", dtype, flops)
+            assert rate.name.startswith(level)
+            assert rate.run() == pytest.approx(rate.amount)
+            assert rate.per_second > 1e8
+    assert bounds.FEWEST_ROUNDS < bounds.ROUNDS < bounds.MOST_ROUNDS
