@@ -58,6 +58,14 @@ class Settings:
     """graph2vec: what a node's label carries beside its joint. degree leaves the pose out: a control at chance."""
     bin_size: Positive = 1.0
     """graph2vec: bins of the node labels, in mean bone lengths (about 0.2 m)."""
+    stream_epochs: Count | None = None
+    """Families reference and modern, on resampled clips: epochs. Default: the row's own."""
+    stream_batch_size: Count | None = None
+    """Families reference and modern: clips in a batch. Default: the row's own."""
+    stream_lr: Positive | None = None
+    """Families reference and modern: highest rate. Default: the row's own."""
+    stream_frames: Count | None = None
+    """Families reference and modern: frames that every clip is resampled to. Default: the row's own."""
     two_person: TwoPerson = "drop"
     """Graph family: leave clips of several people out, counted, or keep each person as a component."""
     transductive: bool = False
