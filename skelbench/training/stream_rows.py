@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from skelbench.runs.looks import Look
 from skelbench.runs.results import Group
 from skelbench.training.plan import Augmentation, Plan, Stream
 from skelbench.training.variant import Variant
@@ -29,7 +30,7 @@ _STRONG = Augmentation(
 _ALL: tuple[Stream, ...] = ("joint", "bone", "motion", "invariant")
 
 
-def _reference(key: str, title: str, encoder: str, plan: Plan) -> Variant:
+def _reference(key: str, title: str, look: Look, encoder: str, plan: Plan) -> Variant:
     return Variant(
         key,
         title,
@@ -40,10 +41,12 @@ def _reference(key: str, title: str, encoder: str, plan: Plan) -> Variant:
         restore="skelbench.training.stream_task:restore",
         family="reference",
         table="Reference models",
+        color=look.color,
+        marker=look.marker,
     )
 
 
-def _modern(key: str, title: str, group: Group, encoder: str, loss: str, plan: Plan) -> Variant:
+def _modern(key: str, title: str, look: Look, group: Group, encoder: str, loss: str, plan: Plan) -> Variant:
     return Variant(
         key,
         title,
@@ -56,10 +59,14 @@ def _modern(key: str, title: str, group: Group, encoder: str, loss: str, plan: P
         restore="skelbench.training.stream_task:restore",
         family="modern",
         table="Modern recipes",
+        color=look.color,
+        marker=look.marker,
     )
 
 
-def _stream_control(key: str, title: str, recipe: str, encoder: str, streams: tuple[Stream, ...]) -> Variant:
+def _stream_control(
+    key: str, title: str, look: Look, recipe: str, encoder: str, streams: tuple[Stream, ...]
+) -> Variant:
     return Variant(
         key,
         title,
@@ -70,6 +77,8 @@ def _stream_control(key: str, title: str, recipe: str, encoder: str, streams: tu
         restore="skelbench.training.stream_task:restore",
         family="modern",
         table="Modern recipes",
+        color=look.color,
+        marker=look.marker,
     )
 
 
@@ -85,22 +94,36 @@ _INSTANCES = replace(_CLASSES, epochs=100, batch_size=128, views=4, temperature=
 
 STREAM_ROWS: tuple[Variant, ...] = (
     _reference(
-        "tcn", "TCN on yaw-invariant numbers", "tcn:TCN", replace(_SUPERVISED, streams=("invariant",))
+        "tcn",
+        "TCN on yaw-invariant numbers",
+        Look("blue", "s"),
+        "tcn:TCN",
+        replace(_SUPERVISED, streams=("invariant",)),
     ),
     _reference(
         "graph-tcn",
         "Graph blocks and TCN on four streams",
+        Look("orange", "^"),
         "graph_tcn:GraphTCN",
         replace(_SUPERVISED, streams=_ALL, frames=32),
     ),
-    _reference("sgn", "SGN", "sgn:SGN", replace(_JOINTS, frames=20, epochs=60)),
-    _reference("sit-mlp", "SiT-MLP", "sit_mlp:SiTMLP", replace(_JOINTS, epochs=30)),
-    _reference("stgcn", "ST-GCN", "stgcn:STGCN", replace(_JOINTS, epochs=20)),
-    _reference("ctr-gcn", "CTR-GCN", "ctr_gcn:CTRGCN", replace(_JOINTS, epochs=15)),
-    _modern("tcn-ntxent", "TCN, NT-Xent on strong views", "self-supervised", "tcn:TCN", _NTXENT, _INSTANCES),
+    _reference("sgn", "SGN", Look("teal", "D"), "sgn:SGN", replace(_JOINTS, frames=20, epochs=60)),
+    _reference("sit-mlp", "SiT-MLP", Look("rose", "v"), "sit_mlp:SiTMLP", replace(_JOINTS, epochs=30)),
+    _reference("stgcn", "ST-GCN", Look("green", "P"), "stgcn:STGCN", replace(_JOINTS, epochs=20)),
+    _reference("ctr-gcn", "CTR-GCN", Look("violet", "*"), "ctr_gcn:CTRGCN", replace(_JOINTS, epochs=15)),
+    _modern(
+        "tcn-ntxent",
+        "TCN, NT-Xent on strong views",
+        Look("red", "<"),
+        "self-supervised",
+        "tcn:TCN",
+        _NTXENT,
+        _INSTANCES,
+    ),
     _modern(
         "tcn-predict",
         "TCN, NT-Xent and displacements ahead",
+        Look("olive", ">"),
         "self-supervised",
         "tcn:TCN",
         _NTXENT,
@@ -109,6 +132,7 @@ STREAM_ROWS: tuple[Variant, ...] = (
     _modern(
         "tcn-multiview",
         "TCN, NT-Xent across the training cameras",
+        Look("steel", "h"),
         "self-supervised",
         "tcn:TCN",
         _NTXENT,
@@ -117,16 +141,31 @@ STREAM_ROWS: tuple[Variant, ...] = (
     _modern(
         "mlp-ntxent",
         "ConMLP of today: frame MLP, NT-Xent on strong views",
+        Look("plum", "d"),
         "self-supervised",
         "frame_mlp:FrameMLP",
         _NTXENT,
         replace(_INSTANCES, streams=_ALL, frames=32, epochs=150),
     ),
-    _modern("tcn-supcon", "TCN, SupCon", "supervised", "tcn:TCN", _SUPCON, _CLASSES),
-    _modern("tcn-tcl", "TCN, TCL", "supervised", "tcn:TCN", _TCL, _CLASSES),
-    _stream_control("resampled-linear", "Probe on resampled joints", "raw_control", "heads:Flat", ("joint",)),
+    _modern("tcn-supcon", "TCN, SupCon", Look("blue", "p"), "supervised", "tcn:TCN", _SUPCON, _CLASSES),
+    _modern("tcn-tcl", "TCN, TCL", Look("orange", "X"), "supervised", "tcn:TCN", _TCL, _CLASSES),
     _stream_control(
-        "invariant-linear", "Probe on yaw-invariant numbers", "raw_control", "heads:Flat", ("invariant",)
+        "resampled-linear",
+        "Probe on resampled joints",
+        Look("brown", "o"),
+        "raw_control",
+        "heads:Flat",
+        ("joint",),
     ),
-    _stream_control("random-tcn", "Probe on a random TCN", "random_control", "tcn:TCN", ("invariant",)),
+    _stream_control(
+        "invariant-linear",
+        "Probe on yaw-invariant numbers",
+        Look("navy", "o"),
+        "raw_control",
+        "heads:Flat",
+        ("invariant",),
+    ),
+    _stream_control(
+        "random-tcn", "Probe on a random TCN", Look("umber", "o"), "random_control", "tcn:TCN", ("invariant",)
+    ),
 )
