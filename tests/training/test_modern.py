@@ -256,7 +256,7 @@ def test_the_probe_agrees_with_scikit_learn():
     rows, label = rows_of(noise=2.0)
     chosen = penalised_probe(rows, label, 3, halves(60))
     scaler = StandardScaler().fit(rows)
-    peer = LogisticRegression(C=1 / (chosen.penalty * 60), tol=1e-8, max_iter=2000).fit(
+    peer = LogisticRegression(C=1 / chosen.penalty, tol=1e-8, max_iter=2000).fit(
         scaler.transform(rows), label
     )
     wanted = peer.predict_proba(scaler.transform(rows))
