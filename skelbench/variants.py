@@ -21,10 +21,11 @@ from skelbench.errors import SkelbenchError
 from skelbench.runs.looks import COLORS, MARKERS
 from skelbench.runs.results import GROUPS, Group, Published
 from skelbench.training.settings import Settings
+from skelbench.training.stream_rows import STREAM_ROWS
 from skelbench.training.variant import Variant
 
 ENTRY_POINTS = "skelbench.variants"
-FAMILIES = ("conmlp", "graph")
+FAMILIES = ("conmlp", "graph", "reference", "modern")
 
 _CONMLP = "skelbench.models.conmlp:ConMLP"
 _SUPCON = "skelbench.losses:SupConLoss"
@@ -188,6 +189,7 @@ VARIANTS: tuple[Variant, ...] = (
         color="plum",
         marker="h",
     ),
+    *STREAM_ROWS,
     Variant(
         "majority",
         "Majority class",

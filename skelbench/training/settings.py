@@ -65,6 +65,14 @@ class Settings:
     vocabulary: Count = 1_000_000
     """graph2vec: subtrees kept at most, the most frequent of those that occur 5 times. A million are 512 MB of table;
     what is left out is counted and reported."""
+    stream_epochs: Count | None = None
+    """Families reference and modern, on resampled clips: epochs. Default: the row's own."""
+    stream_batch_size: Count | None = None
+    """Families reference and modern: clips in a batch. Default: the row's own."""
+    stream_lr: Positive | None = None
+    """Families reference and modern: highest rate. Default: the row's own."""
+    stream_frames: Count | None = None
+    """Families reference and modern: frames that every clip is resampled to. Default: the row's own."""
     two_person: TwoPerson = "drop"
     """Graph family: leave clips of several people out, counted, or keep each person as a component."""
     transductive: bool = False

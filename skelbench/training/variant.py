@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from skelbench.runs.results import Group, Published, VariantInfo
+from skelbench.training.plan import Plan
 from skelbench.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Variant:
     """Train a decoder along with the encoder: add its mean squared error to the loss."""
     cell: Literal["lstm", "gru"] | None = None
     """Cell of a recurrent classifier."""
+    plan: Plan | None = None
+    """Rows on resampled clips: streams, views and optimizer; the encoder is then given a StreamShape."""
     one_person: bool = False
     """Clips of several people are left out (`--two-person drop`), or each person is kept as a component."""
     restore: Reference | None = None

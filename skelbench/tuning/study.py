@@ -72,6 +72,11 @@ class Study:
             raise TuneError(
                 f"{options.variant} has nothing to tune: name one trained variant, conmlp-tcl for instance"
             )
+        if rows[0].plan is not None:
+            raise TuneError(
+                f"{options.variant} trains by a plan of its own, which is not tuned here: compare plans with "
+                "skelbench eval and --stream-lr, --stream-epochs or --temperature on a split of the training clips"
+            )
         self.variant = rows[0]
         self.fabric = make_fabric(options)
         self.clips = load_clips(options)

@@ -11,7 +11,9 @@ from skelbench.eval.config import Config
 from skelbench.training.settings import Settings
 from tests.conftest import config_of, make_clips
 
-QUICK = dict(epochs=3, lr=0.05, probe_epochs=3, batch_size=8, sequence_epochs=2, windows=3, threads=1)
+QUICK = dict(
+    epochs=3, lr=0.05, probe_epochs=3, batch_size=8, sequence_epochs=2, stream_epochs=2, windows=3, threads=1
+)
 # Each setting: another value, and a variant that depends on it.
 SETTINGS = {
     "epochs": (4, "conmlp-ce"),
@@ -35,6 +37,10 @@ SETTINGS = {
     "bin_size": (0.3, "graph2vec-gru"),
     "embedding": ("op", "graph2vec-gru"),
     "vocabulary": (5, "graph2vec-gru"),
+    "stream_epochs": (3, "tcn"),
+    "stream_batch_size": (5, "tcn"),
+    "stream_lr": (0.01, "tcn"),
+    "stream_frames": (12, "tcn"),
     "two_person": ("disjoint", "wl-bag-gru"),
     "transductive": (True, "graph2vec-gru"),
 }
@@ -78,7 +84,9 @@ def test_a_setting_changes_the_scores(name, data, base, tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
-@pytest.mark.parametrize("variant", ["conmlp-recon-self", "conmlp-ce", "wl-bag-gru", "graph2vec-lstm"])
+@pytest.mark.parametrize(
+    "variant", ["conmlp-recon-self", "conmlp-ce", "wl-bag-gru", "graph2vec-lstm", "tcn", "tcn-predict"]
+)
 def test_every_family_trains_in_low_precision(precision, variant, base, data, tmp_path):
     results = run(config_of(data=data, out=tmp_path, variants=variant, precision=precision, **QUICK))
     assert hashes(results)[variant] != base.get(variant)

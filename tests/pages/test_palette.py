@@ -114,8 +114,11 @@ def test_every_colour_stands_out_from_the_page(theme):
         assert contrast(colors[text], colors["card"]) >= 4.5
 
 
-def test_every_built_in_row_has_a_colour_and_a_marker_of_its_own():
-    for name, known in (("color", COLORS), ("marker", MARKERS)):
-        own = [getattr(row, name) for row in VARIANTS]
-        assert len(set(own)) == len(VARIANTS)
-        assert set(own) <= set(known)
+def test_every_built_in_row_has_a_look_of_its_own():
+    """A pair of colour and marker; within a family, a colour."""
+    looks = [(row.color, row.marker) for row in VARIANTS]
+    assert len(set(looks)) == len(VARIANTS)
+    assert {color for color, _ in looks} <= set(COLORS)
+    assert {marker for _, marker in looks} <= set(MARKERS)
+    own = {(row.family, row.color) for row in VARIANTS}
+    assert len(own) == len(VARIANTS)

@@ -151,6 +151,7 @@ def test_a_trial_that_cannot_train_is_pruned_with_its_reason(data, tmp_path):
     ("words", "said"),
     [
         (["majority"], "majority has nothing to tune"),
+        (["tcn-ntxent"], "tcn-ntxent trains by a plan of its own"),
         (["conmlp-nothing"], "unknown variant 'conmlp-nothing'"),
         (["conmlp-tcl", "--trials", "0"], "--trials is 0: it must be"),
         (["conmlp-tcl", "xset"], "has no protocol xset"),
