@@ -50,6 +50,8 @@ def bag_sums(
     check_tensor("table", table, ("R", "D"), torch.float32, like=rows)
     check_tensor("weight", weight, ("C",), torch.float32, like=rows)
     check_tensor("known", known, (table.shape[0],), torch.bool, like=rows)
+    if table.shape[1] == 0:
+        raise ValueError("table: its embeddings have no numbers, it is (R, 0)")
     if len(weight) == 0 or rows.shape[1] % len(weight):
         raise ValueError(
             f"weight has {len(weight)} numbers, which do not divide the {rows.shape[1]} columns of rows"
