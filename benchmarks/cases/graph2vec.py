@@ -199,7 +199,7 @@ CASES = (
     ),
     Case(
         "bag_sums", "600 embeddings of 64 summed per graph, forward and backward", make_bags,
-        small=({"graphs": 64},), default=({"graphs": 15360},), peers={"embedding_bag": by_embedding_bag},
+        small=({"graphs": 64},), more=({"graphs": 15360},), peers={"embedding_bag": by_embedding_bag},
     ),
     Case(
         "corpus", "labels, subtrees, counts and gensim's corpus file", make_corpus,

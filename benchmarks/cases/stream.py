@@ -77,6 +77,6 @@ def _padded(model: nn.Sequential, shape: InputShape, rows: torch.Tensor) -> torc
 CASES = (
     Case(
         "stream", "probabilities at each frame of a recording, a sliding window", make_conmlp,
-        small=({"window": 8},), default=({"window": 64},), more=({"window": 300},),
+        small=({"window": 8},), more=({"window": 64}, {"window": 300}),
     ),
 )  # fmt: skip
