@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from typing import Literal
 
 from skelbench.errors import SkelbenchError
 from skelbench.runs.looks import COLORS, MARKERS
@@ -83,6 +84,23 @@ def _graph(key: str, title: str, recipe: str, restore: str, **other: object) -> 
 
 def _gensim(settings: Settings) -> tuple[str, ...]:
     return ("gensim",) if settings.embedding == "gensim" else ()
+
+
+def _graph2vec(
+    cell: Literal["lstm", "gru"], title: str, published: Published, color: str, marker: str
+) -> Variant:
+    return _graph(
+        f"graph2vec-{cell}",
+        title,
+        "graph2vec",
+        "restore_graph2vec",
+        cell=cell,
+        published=published,
+        packages=_gensim,
+        extra="graph",
+        color=color,
+        marker=marker,
+    )
 
 
 VARIANTS: tuple[Variant, ...] = (
@@ -157,30 +175,8 @@ VARIANTS: tuple[Variant, ...] = (
         color="red",
         marker="*",
     ),
-    _graph(
-        "graph2vec-lstm",
-        "graph2vec, then an LSTM",
-        "graph2vec",
-        "restore_graph2vec",
-        cell="lstm",
-        published=Published(62.67, 76.2),
-        packages=_gensim,
-        extra="graph",
-        color="olive",
-        marker="<",
-    ),
-    _graph(
-        "graph2vec-gru",
-        "graph2vec, then a GRU",
-        "graph2vec",
-        "restore_graph2vec",
-        cell="gru",
-        published=Published(49.96, 74.8),
-        packages=_gensim,
-        extra="graph",
-        color="steel",
-        marker=">",
-    ),
+    _graph2vec("lstm", "graph2vec, then an LSTM", Published(62.67, 76.2), "olive", "<"),
+    _graph2vec("gru", "graph2vec, then a GRU", Published(49.96, 74.8), "steel", ">"),
     _graph(
         "wl-bag-gru",
         "Learned WL subtrees, then a GRU, end to end",

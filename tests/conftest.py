@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 
 from skelbench.data.clips import Clips, Skeleton
@@ -17,6 +18,14 @@ DATA = Path(os.environ.get("SKELBENCH_DATA", Path(__file__).parents[2] / "shared
 settings.register_profile("repeat", derandomize=True)
 settings.register_profile("explore", derandomize=False)
 settings.load_profile("repeat")
+
+
+def one_thread():
+    """Body of a fixture: tiny batches are faster on one thread than on two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -179,8 +179,6 @@ class Config(MachineOptions, DataOptions):
             ConfigError: the first option that cannot be used.
         """
         require_in_range(self)
-        if self.settings.batch_size < 2:
-            raise ConfigError("--batch-size is 1, a contrastive batch needs at least 2 clips")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError(f"--seeds is {self.seeds}, it needs one or more different numbers")
         self.share()

@@ -29,7 +29,7 @@ from skelbench.training.memory import require_memory
 from skelbench.training.probe import linear_probe, probe_stage, ridge_accuracy
 from skelbench.training.sampling import Sampler
 from skelbench.training.settings import Settings
-from skelbench.training.task import Fitted, Task, count_parameters, in_batches, top1
+from skelbench.training.task import Fitted, Task, Trained, count_parameters, in_batches, top1
 from skelbench.training.variant import Variant, resolve
 
 # The cosine's end as a share of its start: ConMLP's lr_decay_rate 0.1, cubed.
@@ -62,29 +62,11 @@ class _Model(nn.Module):
         return self.head(representation), decoded
 
 
-@dataclass(frozen=True)
-class _Trained:
-    """A trained model and what its training showed."""
-
-    model: _Model
-    history: list[EpochLog]
-    curve: list[tuple[int, float]]
-    """(epoch, test top-1), where training looks at it."""
-    coverage: int
-    stage: Stage
-
-    @property
-    def clips_per_s(self) -> float:
-        """Training clips a second, the median over epochs."""
-        rates = sorted(log.clips_per_s for log in self.history)
-        return rates[len(rates) // 2]
-
-
 def train_encoder(
     task: Task,
     variant: Variant,
     tested: Callable[[int, _Model], float | None] = lambda epoch, model: None,
-) -> _Trained:
+) -> Trained[_Model]:
     """Train on the task's training clips; an epoch is one pass over them (one draw under `conmlp60`).
 
     SGD with momentum and weight decay; cosine without restarts, stepped once an epoch. Continues from the task's
@@ -152,7 +134,7 @@ def train_encoder(
         task.on_epoch(state.history[-1])
         task.watch(epoch, model.encoder)
     stage = Stage("train", settings.epochs, sampler.batch_size, settings.lr, "SGD")
-    return _Trained(model, state.history, state.curve, sampler.coverage, stage)
+    return Trained(model, state.history, state.curve, sampler.coverage, stage)
 
 
 def _require_finite_steps(task: Task, epoch: int, steps: Sequence[tuple[Tensor, Tensor]]) -> None:
@@ -192,30 +174,20 @@ def contrastive_then_probe(task: Task, variant: Variant) -> Fitted:
         return ridge_accuracy(train, label[task.train], test, label[task.test])
 
     trained = train_encoder(task, variant, test)
-    encoder = trained.model.encoder
-    probe = _probe(task, encoder)
-    return Fitted(
-        _classifier(encoder, probe.layer),
-        task.data.batch,
-        probe.logits,
-        probe.train,
-        probe.test,
-        test_curve=probe.curve,
-        pretraining_curve=trained.curve,
-        released_score=probe.released,
-        training_parameters=count_parameters(trained.model),
-        coverage=trained.coverage,
-        train_clips_per_s=trained.clips_per_s,
-        history=trained.history + probe.history,
-        stages=[trained.stage, probe.stage],
-    )
+    return _probed(task, trained.model.encoder, trained)
 
 
 def random_encoder_probe(task: Task, variant: Variant) -> Fitted:
     """Control: the same probe on an encoder that was never trained."""
     torch.manual_seed(task.seed)
     encoder = _Model(variant, task.shape).encoder.to(task.fabric.device)
+    return _probed(task, encoder)
+
+
+def _probed(task: Task, encoder: nn.Module, trained: Trained[_Model] | None = None) -> Fitted:
+    """A linear probe on an encoder's representations, and what the encoder's training showed, if it was trained."""
     probe = _probe(task, encoder)
+    parameters = count_parameters(encoder) + count_parameters(probe.layer)
     return Fitted(
         _classifier(encoder, probe.layer),
         task.data.batch,
@@ -223,10 +195,13 @@ def random_encoder_probe(task: Task, variant: Variant) -> Fitted:
         probe.train,
         probe.test,
         test_curve=probe.curve,
+        pretraining_curve=trained.curve if trained else [],
         released_score=probe.released,
-        training_parameters=count_parameters(encoder) + count_parameters(probe.layer),
-        history=probe.history,
-        stages=[probe.stage],
+        training_parameters=count_parameters(trained.model) if trained else parameters,
+        coverage=trained.coverage if trained else 0,
+        train_clips_per_s=trained.clips_per_s if trained else None,
+        history=(trained.history if trained else []) + probe.history,
+        stages=([trained.stage] if trained else []) + [probe.stage],
     )
 
 

@@ -22,7 +22,7 @@ class Settings:
 
     epochs: Count = 5000
     """Passes over the training clips."""
-    batch_size: Count = 512
+    batch_size: Annotated[int, Ge(2), Le(2**31 - 1)] = 512
     """Clips in a batch; two views of each are compared."""
     lr: Positive = 0.001
     """Rate of SGD at the start; it falls along a cosine to a thousandth."""

@@ -6,8 +6,8 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar, cast
+from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from skelbench.training.plan import Plan
 from skelbench.training.sampling import Sampler
 from skelbench.training.settings import Settings
 from skelbench.training.streams import Axes, StreamInput
-from skelbench.training.task import Fitted, Task, count_parameters, in_batches
+from skelbench.training.task import Fitted, Model, Task, Trained, count_parameters, in_batches
 from skelbench.training.trained import Batch, Inputs
 from skelbench.training.variant import Variant, resolve
 
@@ -36,7 +36,6 @@ FIRST_RATE, LAST_RATE = 0.05, 0.0005
 TESTS_DURING_TRAINING = 20
 _AXES = "streams.axes"
 
-Model = TypeVar("Model", bound=nn.Module)
 Objective = Callable[[nn.Module, Tensor, torch.Generator], Tensor]
 """`objective(model, indices, generator)` -> the loss of the clips at `indices`."""
 
@@ -118,24 +117,6 @@ class StreamTask:
             history=trained.history if trained else [],
             stages=[trained.stage] if trained else [],
         )
-
-
-@dataclass(frozen=True)
-class Trained(Generic[Model]):
-    """A trained model and what its training showed."""
-
-    model: Model
-    history: list[EpochLog]
-    curve: list[tuple[int, float]]
-    """(epoch, test top-1), where training looks at it."""
-    coverage: int
-    stage: Stage
-
-    @property
-    def clips_per_s(self) -> float:
-        """Training clips a second, the median over epochs."""
-        rates = sorted(log.clips_per_s for log in self.history)
-        return rates[len(rates) // 2]
 
 
 def descend(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -94,6 +94,28 @@ class Fitted:
     def best_on_test(self) -> float | None:
         """Best top-1 of `test_curve`: chosen on the test split, not a result."""
         return max(share for _, share in self.test_curve) if self.test_curve else None
+
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Trained(Generic[Model]):
+    """A trained model and what its training showed."""
+
+    model: Model
+    history: list[EpochLog]
+    curve: list[tuple[int, float]]
+    """(epoch, test top-1), where training looks at it."""
+    coverage: int
+    """Distinct training clips seen."""
+    stage: Stage
+
+    @property
+    def clips_per_s(self) -> float:
+        """Training clips a second, the median over epochs."""
+        rates = sorted(log.clips_per_s for log in self.history)
+        return rates[len(rates) // 2]
 
 
 def in_batches(module: nn.Module, batch: Callable[[Tensor], Any], indices: Tensor, size: int = 512) -> Tensor:

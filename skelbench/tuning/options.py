@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from skelbench.eval.config import ConfigError, DataOptions, MachineOptions
+from skelbench.eval.config import DataOptions, MachineOptions
 from skelbench.options import Count, Seed, require_in_range
 from skelbench.training.settings import PRESETS, Settings
 
@@ -50,5 +50,3 @@ class Tune(MachineOptions, DataOptions):
             ConfigError: the first option that cannot be used.
         """
         require_in_range(self)
-        if self.settings.batch_size < 2:
-            raise ConfigError("--batch-size is 1, a contrastive batch needs at least 2 clips")

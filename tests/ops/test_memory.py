@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from skelbench import ops
+from tests.conftest import one_thread
 from tests.memory import needs_statm, resident
 from tests.ops.test_arguments import CALLS, name_of
 
@@ -68,12 +69,7 @@ def used() -> int:
     return resident()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+_one_thread = pytest.fixture(one_thread, autouse=True, scope="module")
 
 
 @pytest.mark.parametrize("op", OPS, ids=name_of)

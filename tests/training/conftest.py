@@ -1,12 +1,7 @@
 """Tiny batches: one thread is faster than two."""
 
 import pytest
-import torch
 
+from tests.conftest import one_thread
 
-@pytest.fixture(autouse=True, scope="package")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+_one_thread = pytest.fixture(one_thread, autouse=True, scope="package")
