@@ -8,7 +8,6 @@ from typing import Any
 
 from skelbench.eval.config import Config, ConfigError
 from skelbench.options import changeable
-from skelbench.runs.folder import RunFolder
 from skelbench.runs.results import Results, RunInfo, VariantInfo
 from skelbench.training.settings import Settings
 
@@ -47,23 +46,38 @@ def resumed(old: Results, new: RunInfo, variants: list[VariantInfo]) -> Results:
     return Results(info, variants + kept, old.scores)
 
 
-def without(old: Results, restart: Sequence[str], folder: RunFolder) -> Results:
-    """The results without the variants to be made again; their files are removed.
+Trained = tuple[str, int, str]
+"""Variant, seed and fold of one training."""
+
+
+def thrown_away(old: Results, config: Config, asked: Sequence[VariantInfo]) -> set[Trained]:
+    """The trainings that `--restart` makes again; nothing is removed here.
 
     Raises:
-        ConfigError: the run has no such variant.
+        ConfigError: the run has no such variant, or this command would not train it again.
     """
+    restart = config.restart
     if not restart:
-        return old
+        return set()
     begun = {(score.variant, score.seed, score.fold) for score in old.scores}
     begun |= {(failure.variant, failure.seed, failure.fold) for failure in old.failures}
     keys = {key for key, _, _ in begun} | {row.key for row in old.variants}
     unknown = sorted(set(restart) - keys - {"all"})
     if unknown:
-        raise ConfigError(f"--restart {unknown[0]}: the run in {folder.path} has {', '.join(sorted(keys))}")
+        raise ConfigError(f"--restart {unknown[0]}: the run in {config.out} has {', '.join(sorted(keys))}")
     gone = {job for job in begun if job[0] in restart or "all" in restart}
-    for variant, seed, fold in gone:
-        folder.forget(variant, seed, fold)
+    lost = gone - {(row.key, seed, fold) for row in asked for seed in config.seeds for _, _, fold in begun}
+    if lost:
+        variant, seed, _ = min(lost)
+        raise ConfigError(
+            f"--restart would throw away {variant}, seed {seed}, and not train it again: "
+            "name it in --variants and --seeds"
+        )
+    return gone
+
+
+def without(old: Results, gone: set[Trained]) -> Results:
+    """The results without the trainings to be made again."""
     scores = [score for score in old.scores if (score.variant, score.seed, score.fold) not in gone]
     return replace(old, scores=scores)
 

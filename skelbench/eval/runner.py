@@ -19,7 +19,7 @@ from skelbench.eval.inputs import load_clips, load_splits, notes
 from skelbench.eval.loggers import Logged
 from skelbench.eval.machine import make_fabric, precision_used
 from skelbench.eval.progress import Progress
-from skelbench.eval.resume import resumed, without
+from skelbench.eval.resume import Trained, resumed, thrown_away, without
 from skelbench.eval.scoring import score_variant
 from skelbench.options import as_record
 from skelbench.pages import markdown
@@ -88,17 +88,22 @@ class Loaded:
 def _begin(config: Config, folder: RunFolder, info: RunInfo, variants: Sequence[Variant]) -> Results:
     """New results, or those of the run that is resumed."""
     described = [row.info for row in variants]
-    results = Results(info, described)
+    results, gone = Results(info, described), set[Trained]()
     if folder.exists():
         if not config.resume:
             raise ConfigError(
                 f"--out {folder.path} already holds a run: --resume continues it; or name another folder"
             )
-        results = resumed(without(folder.load(), config.restart, folder), info, described)
+        old = folder.load()
+        gone = thrown_away(old, config, described)
+        results = resumed(without(old, gone), info, described)
         folder.tidy(results)
     write_text(folder.config, config.to_yaml())
     # What was begun is known, should the run be stopped before its first score.
     results.save(folder.results)
+    # Only now: the command is accepted, and no score is listed whose files are gone.
+    for variant, seed, fold in gone:
+        folder.forget(variant, seed, fold)
     return results
 
 

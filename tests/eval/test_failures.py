@@ -194,6 +194,15 @@ def test_restart_makes_a_variant_again_and_keeps_the_others(data, tmp_path):
     assert by_key["majority"] == first.scores[1]
     assert by_key["conmlp-ce"].scores_sha256 == first.scores[0].scores_sha256
     assert by_key["conmlp-ce"].seconds != first.scores[0].seconds
+    for refused, said in (
+        ({"settings": replace(config.settings, lr=0.01)}, "this is not the run"),
+        ({"variants": "majority"}, "would throw away conmlp-ce, seed 0, and not train it again"),
+    ):
+        with pytest.raises(skelbench.SkelbenchError, match=said):
+            run(replace(config, resume=True, restart="conmlp-ce", **refused))
+        folder = RunFolder(tmp_path / "out")
+        folder.load_all_scores(folder.load())  # a command that is refused throws nothing away
+        assert folder.weights("conmlp-ce", 0).exists()
     with pytest.raises(
         skelbench.SkelbenchError, match=r"--restart nobody: the run in .* has conmlp-ce, majority"
     ):
