@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skelbench.models.stream_shape import StreamShape
+from skelbench.models.stream_shape import StreamEncoder, StreamShape
+
+# (outputs, stride over time) of each unit of ST-GCN and its successors.
+UNITS = ((64, 1), (64, 1), (64, 1), (64, 1), (128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
 
 
 def partitions(shape: StreamShape) -> Tensor:
@@ -112,6 +117,30 @@ class Shortcut(nn.Module):
         """The input in the shape of the output."""
         found: Tensor = self.convolution(clips)
         return found
+
+
+class UnitStack(StreamEncoder):
+    """Streams (B, M, T, J, C) -> representations (B, 256): ten units over joints and time.
+
+    A row says which `unit` it is made of: `unit(inputs, outputs, stride, first, adjacency)`, a module
+    (B, inputs, T, J) -> (B, outputs, T / stride, J).
+    """
+
+    unit: Callable[[int, int, int, bool, Tensor], nn.Module]
+
+    def __init__(self, shape: StreamShape) -> None:
+        super().__init__()
+        self.width = UNITS[-1][0]
+        self.norm = BodyNorm(shape.bodies, shape.joints, shape.channels)
+        adjacency, inputs, units = partitions(shape), shape.channels, []
+        for number, (outputs, stride) in enumerate(UNITS):
+            units.append(type(self).unit(inputs, outputs, stride, number == 0, adjacency))
+            inputs = outputs
+        self.units = nn.Sequential(*units)
+
+    def forward(self, streams: Tensor) -> Tensor:
+        """Representations, the mean over the people of a clip."""
+        return mean_over_people(mean_over_clip(self.units(self.norm(streams))), streams)
 
 
 def initialise(convolution: nn.Conv2d) -> None:

@@ -10,18 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skelbench.models.graphs import (
-    BodyNorm,
-    Shortcut,
-    initialise,
-    mean_over_clip,
-    mean_over_people,
-    partitions,
-)
-from skelbench.models.stream_shape import StreamEncoder, StreamShape
+from skelbench.models.graphs import Shortcut, UnitStack, initialise
 
-# (outputs, stride over time) of each unit.
-UNITS = ((64, 1), (64, 1), (64, 1), (64, 1), (128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
 KERNEL = 9
 DROPOUT = 0.5
 
@@ -54,19 +44,7 @@ class Unit(nn.Module):
         return F.relu(found if self.shortcut is None else found + self.shortcut(clips))
 
 
-class STGCN(StreamEncoder):
+class STGCN(UnitStack):
     """Streams (B, M, T, J, C) -> representations (B, 256)."""
 
-    def __init__(self, shape: StreamShape) -> None:
-        super().__init__()
-        self.width = UNITS[-1][0]
-        self.norm = BodyNorm(shape.bodies, shape.joints, shape.channels)
-        adjacency, inputs, units = partitions(shape), shape.channels, []
-        for number, (outputs, stride) in enumerate(UNITS):
-            units.append(Unit(inputs, outputs, stride, number == 0, adjacency))
-            inputs = outputs
-        self.units = nn.Sequential(*units)
-
-    def forward(self, streams: Tensor) -> Tensor:
-        """Representations, the mean over the people of a clip."""
-        return mean_over_people(mean_over_clip(self.units(self.norm(streams))), streams)
+    unit = Unit
