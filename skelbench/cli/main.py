@@ -38,9 +38,13 @@ def main(words: Sequence[str] | None = None) -> int:
     if words == ["--version"]:
         print(f"skelbench {version('skelbench')}")
         return 0
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
-    return guarded(lambda: _run(words))
+    if threading.current_thread() is not threading.main_thread():
+        return guarded(lambda: _run(words))
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return guarded(lambda: _run(words))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Terminated(KeyboardInterrupt):
