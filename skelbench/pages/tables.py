@@ -172,11 +172,11 @@ def headline(info: RunInfo, variants: Sequence[VariantInfo]) -> list[str]:
 
 
 def training_words(info: RunInfo, variants: Sequence[VariantInfo]) -> list[str]:
-    """How each family that is trained is trained."""
+    """How the families are trained whose settings are the run's; other rows have their own, which the table shows."""
     settings = info.settings
     families = {row.family for row in variants if row.group != "control"}
     lines = []
-    if families - {"graph"}:
+    if "conmlp" in families:
         lines.append(
             f"training: {count(settings['epochs'], 'epoch')}, batch {settings['batch_size']}, rate {settings['lr']:g}"
         )
