@@ -77,9 +77,9 @@ class Terminal(Progress):
         self._job = self.bars.add_task("all trainings", total=trainings, detail="")
         self.bars.start()
 
-    def variant(self, variant: VariantInfo, seed: int) -> None:
+    def variant(self, variant: VariantInfo, seed: int, fold: str) -> None:
         """Name the bar."""
-        self._title = f"{variant.key} seed {seed}"
+        self._title = f"{variant.key} seed {seed}" + (f" {fold}" if fold else "")
         self._stage = None
 
     def epoch(self, log: EpochLog) -> None:

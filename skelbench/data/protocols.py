@@ -217,9 +217,10 @@ def _split(
     )
 
 
-def remarks(clips: Clips, split: Split) -> list[str]:
-    """All that is to be said of the data, each once: what reading, preprocessing and the split found."""
-    return list(dict.fromkeys([*clips.notes, *split.notes, *split.warnings]))
+def remarks(clips: Clips, *splits: Split) -> list[str]:
+    """All that is to be said of the data, each once: what reading, preprocessing and the split or its folds found."""
+    of_splits = (line for split in splits for line in (*split.notes, *split.warnings))
+    return list(dict.fromkeys([*clips.notes, *of_splits]))
 
 
 def _unused(clips: Clips, train: IntArray, test: IntArray, validation: IntArray) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from skelbench import data as clip_data
@@ -50,14 +49,3 @@ def load_splits(
         )
         for split in splits
     ]
-
-
-def notes(clips: Clips, splits: Sequence[Split]) -> list[str]:
-    """Everything that reading, preprocessing and splitting have to say, each line once."""
-    return list(
-        dict.fromkeys(
-            line
-            for source in (clips.notes, *(part for split in splits for part in (split.notes, split.warnings)))
-            for line in source
-        )
-    )

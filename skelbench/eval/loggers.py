@@ -13,6 +13,7 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
 from skelbench.eval.config import ConfigError
 from skelbench.eval.progress import Progress
+from skelbench.runs.folder import job_name
 from skelbench.runs.results import Failure, Results, RunInfo, Score, VariantInfo
 from skelbench.training.log import EpochLog
 
@@ -37,19 +38,19 @@ class Logged(Progress):
         self._logger: Logger | None = None
 
     def begin(self, info: RunInfo, variants: list[VariantInfo], folder: Path) -> None:
-        """Note the folder: logs lie in RUN/logs/VARIANT-seedS."""
+        """Note the folder: logs lie in RUN/logs/, named as the files of a training are."""
         self._folder = folder / "logs"
         self._progress.begin(info, variants, folder)
 
-    def variant(self, variant: VariantInfo, seed: int) -> None:
+    def variant(self, variant: VariantInfo, seed: int, fold: str) -> None:
         """Begin a log."""
         self._finish()
-        name = f"{variant.key}-seed{seed}"
+        name = job_name(variant.key, seed, fold)
         if self._kind == "csv":
             self._logger = CSVLogger(self._folder, name, version="", flush_logs_every_n_steps=1)
         else:
             self._logger = TensorBoardLogger(self._folder, name, version="")
-        self._progress.variant(variant, seed)
+        self._progress.variant(variant, seed, fold)
 
     def epoch(self, log: EpochLog) -> None:
         """Log loss, rate and speed of an epoch; a stage without a loss is left out."""

@@ -14,8 +14,8 @@ class Progress:
     def begin(self, info: RunInfo, variants: list[VariantInfo], folder: Path) -> None:
         """The data are loaded and split."""
 
-    def variant(self, variant: VariantInfo, seed: int) -> None:
-        """A variant's training begins."""
+    def variant(self, variant: VariantInfo, seed: int, fold: str) -> None:
+        """A variant's training begins, on a fold where the protocol has several (else "")."""
 
     def epoch(self, log: EpochLog) -> None:
         """An epoch is over."""

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from skelbench.data import Clips, Split
+from skelbench.data import Clips, Split, remarks
 from skelbench.errors import SkelbenchError
 from skelbench.eval.config import Config, ConfigError
-from skelbench.eval.inputs import load_clips, load_splits, notes
+from skelbench.eval.inputs import load_clips, load_splits
 from skelbench.eval.loggers import Logged
 from skelbench.eval.machine import make_fabric, precision_used
 from skelbench.eval.progress import Progress
@@ -148,7 +148,7 @@ def _train_one(
     """Train and score one variant, and add its score or its failure to the results."""
     variant, seed, split = job.variant, job.seed, job.split
     device = loaded.fabric.device
-    progress.variant(variant.info, seed)
+    progress.variant(variant.info, seed, split.fold)
     checkpoint = Checkpoint(folder.checkpoint(variant.key, seed, split.fold), _identity(config, loaded, job))
     task = Task(
         loaded.clips,
@@ -235,7 +235,7 @@ def _one_person(task: Task, variant: Variant) -> Task:
 def _info(config: Config, loaded: Loaded, command: str | None) -> RunInfo:
     clips, splits, fabric = loaded.clips, loaded.splits, loaded.fabric
     device, settings = fabric.device, config.settings
-    caveats = notes(clips, splits)
+    caveats = remarks(clips, *splits)
     fewest = min(len(split.train) for split in splits)
     if settings.batch_size > fewest and settings.sampling == "full":
         caveats.append(

@@ -69,23 +69,23 @@ class RunFolder:
 
     def scores(self, variant: str, seed: int, fold: str = "") -> Path:
         """Logits of the test clips."""
-        return self.path / "scores" / f"{_stem(variant, seed, fold)}.npz"
+        return self.path / "scores" / f"{job_name(variant, seed, fold)}.npz"
 
     def weights(self, variant: str, seed: int, fold: str = "") -> Path:
         """The trained classifier."""
-        return self.path / "weights" / f"{_stem(variant, seed, fold)}.safetensors"
+        return self.path / "weights" / f"{job_name(variant, seed, fold)}.safetensors"
 
     def representations(self, variant: str, seed: int, fold: str = "") -> Path:
         """Representations of the test clips."""
-        return self.path / "representations" / f"{_stem(variant, seed, fold)}.npz"
+        return self.path / "representations" / f"{job_name(variant, seed, fold)}.npz"
 
     def checkpoint(self, variant: str, seed: int, fold: str = "") -> Path:
         """Where a training that was stopped goes on."""
-        return self.path / "checkpoints" / f"{_stem(variant, seed, fold)}.safetensors"
+        return self.path / "checkpoints" / f"{job_name(variant, seed, fold)}.safetensors"
 
     def samples(self, variant: str, seed: int, fold: str = "") -> Path:
         """The map of the representations and the failures."""
-        name = f"{_stem(variant, seed, fold)}.json"
+        name = f"{job_name(variant, seed, fold)}.json"
         old = self.path / _OLD_SAMPLES / name
         return old if old.exists() else self.path / "samples" / name
 
@@ -193,7 +193,7 @@ class RunFolder:
         shutil.rmtree(self.embeddings, ignore_errors=True)
 
 
-def _stem(variant: str, seed: int, fold: str) -> str:
-    """`VARIANT-seedS`, and `-fold-NAME` behind it where the protocol has several."""
+def job_name(variant: str, seed: int, fold: str) -> str:
+    """What the files of one training are called: `VARIANT-seedS`, with `-fold-NAME` behind it in a cross-validation."""
     slug = "".join(letter if letter.isalnum() else "-" for letter in fold)
     return f"{variant}-seed{seed}" + (f"-fold-{slug}" if slug else "")

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,11 @@ from safetensors.numpy import load_file
 import skelbench
 import skelbench.data
 from skelbench.eval import Results, run
+from skelbench.pages.tables import training_words
 from skelbench.runs.folder import RunFolder
+from skelbench.runs.results import RunInfo
+from skelbench.training.settings import Settings
+from skelbench.variants import VARIANTS
 from tests.conftest import command_line, config_of, make_clips
 
 QUICK = ("--epochs", "4", "--probe-epochs", "4", "--batch-size", "16")
@@ -367,3 +371,18 @@ def test_a_long_training_tells_into_a_log(folder, tmp_path, monkeypatch, capsys)
     code, printed, _ = command_line(capsys, "eval", *words)
     assert code == 0
     assert "conmlp-ce seed 0 train: epoch 3 of 4, loss " in printed
+
+
+def test_each_fold_has_a_log(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ("kfold:2", "--data", folder, "--variants", "raw-linear", "--probe-epochs", "2", "--threads", "1")
+    assert command_line(capsys, "eval", *words, "--logger", "csv", "--out", out)[0] == 0
+    assert len(list((out / "logs").rglob("metrics.csv"))) == 2
+
+
+def test_the_headline_tells_no_training_that_is_not_done():
+    info = RunInfo(**{name: None for name in RunInfo.__dataclass_fields__})
+    info.settings = asdict(Settings())
+    rows = {row.key: row.info for row in VARIANTS}
+    assert training_words(info, [rows["tcn"], rows["majority"]]) == []
+    assert len(training_words(info, [rows["tcn"], rows["conmlp-ce"], rows["wl-bag-gru"]])) == 2
