@@ -94,9 +94,9 @@ def _chains(name: str, dtype: str, products: int) -> Rate:
     """`products` products of `dtype` count as one."""
 
     def run(rounds: int = ROUNDS) -> float:
-        return float(torch.ops.skelbench.peak(dtype, rounds))
+        return float(torch.ops.skelbench.peak(dtype, rounds)) / products
 
-    return Rate(name, run, run() / products, seconds_of(run, "cpu", REPEATS))
+    return Rate(name, run, run(), seconds_of(run, "cpu", REPEATS))
 
 
 @cache
