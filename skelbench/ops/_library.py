@@ -85,6 +85,11 @@ def computes(
     )
 
 
+def has_kernels(x: Tensor) -> bool:
+    """Whether the extension has kernels for the device of `x`, or shapes for the meta device."""
+    return built and x.device.type in (*devices, "meta")
+
+
 @cache
 def warn_fallback() -> None:
     """Say once that the extension is missing and what that means."""
@@ -100,4 +105,4 @@ built = _load()
 """Whether the extension is there."""
 
 devices = ("cpu", "cuda") if built and _dispatch_has_kernel("skelbench::augment", "CUDA") else ("cpu",)
-"""Device types whose float32 the extension computes: the GPU where it was built with CUDA."""
+"""Device types that the extension has kernels for: the GPU where it was built with CUDA."""

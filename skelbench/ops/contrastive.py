@@ -49,8 +49,8 @@ def contrastive_loss(
     - An anchor whose one positive is its only term (a lone pair, or k2 = 0, with k1 = 0) has loss and gradient
       exactly 0.
 
-    Derivatives: first-order reverse mode, also by `torch.func.grad` and `jacrev`. Forward mode runs in plain torch with
-    N x M memory. A second derivative raises NotImplementedError.
+    Derivatives: first-order reverse mode, also by `torch.func.grad` and `jacrev`. Forward mode, and a device that the
+    extension was not built for, run in plain torch with N x M memory. A second derivative raises NotImplementedError.
 
     Args:
         embeddings: (N, D) float32, float64, bfloat16 or float16. Meant to be unit rows: the op does not
@@ -85,7 +85,7 @@ def contrastive_loss(
     check_reduction(reduction)
     if isinstance(temperature, Tensor):
         embeddings, contrasts, temperature = _absorb(embeddings, contrasts, temperature, k1)
-    compiled = _library.built and not has_tangent(embeddings, contrasts)
+    compiled = _library.has_kernels(embeddings) and not has_tangent(embeddings, contrasts)
     if compiled and reduction != "none" and embeddings.device.type == "cpu":
         batch = embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset
         loss: Tensor = _reduced(*batch, reduction == "mean", _needed(embeddings), _needed(contrasts))[0]

@@ -72,10 +72,11 @@ def wl_subtrees_csr(
     """
     _check(labels, indptr, indices, iterations, bits)
     batch = labels if labels.dim() == 2 else labels[None]
-    if _library.built:
+    if _library.has_kernels(batch):
         tokens: Tensor = torch.ops.skelbench.wl_subtrees(batch, indptr, indices, iterations, bits)
     else:
-        _library.warn_fallback()
+        if not _library.built:
+            _library.warn_fallback()
         tokens = reference.wl_subtrees(batch, indptr, indices, iterations, bits)
     return tokens if labels.dim() == 2 else tokens[0]
 
@@ -88,7 +89,8 @@ def _check(labels: Tensor, indptr: Tensor, indices: Tensor, iterations: int, bit
     check_integer("iterations", iterations, 0, MOST_ITERATIONS)
     check_integer("bits", bits, 1, 64)
     # The compiled op looks at the values itself on the CPU; elsewhere only a call that is not being traced can.
-    if (labels.is_cuda or not _library.built) and not torch.compiler.is_compiling():
+    apart = labels.device.type not in ("cpu", "meta")
+    if (apart or not _library.built) and not torch.compiler.is_compiling():
         check_dense("labels", labels)
         ends = int(indptr[0]), int(indptr[-1])
         if ends != (0, len(indices)) or bool((indptr.diff() < 0).any()):

@@ -10,7 +10,8 @@ import torch
 from skelbench import ops
 from skelbench.ops.augment import augment, draw
 from skelbench.ops.clips import RaggedClips
-from tests.ops.test_ragged import PLACES, make_clips, needs_extension
+from tests.ops.places import PLACES, needs_extension
+from tests.ops.test_ragged import make_clips
 
 
 def assert_follows_the_definition(

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from skelbench import ops
 from skelbench.ops import reference
 from skelbench.ops.contrastive import TEMPERATURES, WEIGHTS
+from tests.ops.places import DEVICES, LEVELS, PLACES, needs_extension
 
-pytestmark = pytest.mark.skipif(not ops.built, reason="the extension is not built")
-LEVELS = ops.isa_levels() if ops.built else []
+pytestmark = needs_extension
 
 
 def sample(n, d, classes, dtype=torch.float32, seed=0):
@@ -49,46 +49,83 @@ def assert_as_good_as_eager(ours, eagers, truth, temperature):
         assert (x.double() - t).abs().max() <= 2 * eager + rounding
 
 
-def check_square(z, labels, level="", **options):
-    """One case of the square form; `z` in the dtype under test."""
+def on_cpu(tensors):
+    return [x.cpu() for x in tensors]
+
+
+def check_square(z, labels, place=("cpu", ""), **options):
+    """One case of the square form; `z` in the dtype under test. `place`: the device and the instruction set."""
+    device, level = place
+    n = len(z)
     with ops.use_isa(level):
-        ours = value_and_gradients(ops.contrastive_loss, z, labels, **options)
+        ours = value_and_gradients(ops.contrastive_loss, z.to(device), labels.to(device), **options)
     eagers = []
-    for order in (torch.arange(len(z)), torch.arange(len(z)).flip(0), torch.arange(len(z)).roll(len(z) // 2)):
-        value, gradient = value_and_gradients(reference.contrastive_loss, z[order], labels[order], **options)
+    for order in (torch.arange(n), torch.arange(n).flip(0), torch.arange(n).roll(n // 2)):
+        there = z[order].to(device), labels[order].to(device)
+        value, gradient = on_cpu(value_and_gradients(reference.contrastive_loss, *there, **options))
         eagers.append((value, gradient[order.argsort()]))
     truth = value_and_gradients(reference.contrastive_loss, z.double(), labels, **options)
+    assert_as_good_as_eager(on_cpu(ours), eagers, truth, options["temperature"])
+
+
+def check_rectangular(z, labels, c, c_labels, place=("cpu", ""), self_offset=None, **options):
+    """One case of the rectangular form; the rows in the dtype under test."""
+    device, level = place
+
+    def there(loss, last_first=False):
+        tensors = [x.to(device) for x in (z, labels, c, c_labels)]
+        offset = self_offset
+        if last_first:
+            tensors = [x.flip(0) for x in tensors]
+            offset = None if offset is None else len(c) - len(z) - offset
+        rows, row_labels, others, other_labels = tensors
+        call = {"contrast_labels": other_labels, "self_offset": offset, **options}
+        value, *gradients = on_cpu(value_and_gradients(loss, rows, row_labels, others, **call))
+        return value, *(x.flip(0) if last_first else x for x in gradients)
+
+    with ops.use_isa(level):
+        ours = there(ops.contrastive_loss)
+    eagers = [there(reference.contrastive_loss, last_first) for last_first in (False, True)]
+    call = {"contrast_labels": c_labels, "self_offset": self_offset, **options}
+    truth = value_and_gradients(reference.contrastive_loss, z.double(), labels, c.double(), **call)
     assert_as_good_as_eager(ours, eagers, truth, options["temperature"])
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("device", "level"), PLACES)
 @pytest.mark.parametrize(("k1", "k2"), [(0.0, 1.0), (5000.0, 1.0), (2.0, 0.5), (1.0, 0.0)])
 @pytest.mark.parametrize(
     ("n", "d", "classes"), [(1, 3, 1), (2, 1, 1), (3, 16, 2), (127, 16, 9), (300, 100, 20), (257, 128, 400)]
 )
-def test_square_form_is_exact(level, k1, k2, n, d, classes):
-    check_square(*sample(n, d, classes), level, temperature=0.1, k1=k1, k2=k2)
+def test_square_form_is_exact(device, level, k1, k2, n, d, classes):
+    check_square(*sample(n, d, classes), (device, level), temperature=0.1, k1=k1, k2=k2)
 
 
 # The op keeps the tiles of 2816 rows at most.
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(("n", "d"), [(1000, 128), (1025, 256), (1025, 1), (2900, 16)])
-def test_many_tiles_are_exact(n, d):
-    check_square(*sample(n, d, 60), temperature=0.07)
+def test_many_tiles_are_exact(device, n, d):
+    check_square(*sample(n, d, 60), (device, ""), temperature=0.07)
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (2, 16), (3, 100), (300, 130)])
+def test_double_precision_is_exact(device, n, d):
+    check_square(*sample(n, d, 9, torch.float64), (device, ""), temperature=0.1, k1=2.0)
+
+
+@pytest.mark.parametrize(("device", "level"), PLACES)
 @pytest.mark.parametrize("temperature", [0.01, 0.029, 0.031, 0.5, 10.0])
 @pytest.mark.parametrize("k1", [0.0, 1e6])
-def test_every_temperature_is_exact(level, temperature, k1):
+def test_every_temperature_is_exact(device, level, temperature, k1):
     """Below 0.03 every row has its own shift; a shared one would underflow."""
-    check_square(*sample(150, 32, 10), level, temperature=temperature, k1=k1)
+    check_square(*sample(150, 32, 10), (device, level), temperature=temperature, k1=k1)
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("device", "level"), PLACES)
 @pytest.mark.parametrize(
     "case", ["one class", "all distinct", "duplicates", "saturated", "long rows", "negative labels"]
 )
-def test_special_batches_are_exact(level, case):
+def test_special_batches_are_exact(device, level, case):
     z, labels = sample(140, 24, 5)
     if case == "one class":
         labels = torch.zeros_like(labels)
@@ -102,23 +139,25 @@ def test_special_batches_are_exact(level, case):
         z = z * torch.linspace(0, 30, 140)[:, None]
     else:
         labels = (labels - 3) * 10**15
-    check_square(z, labels, level, temperature=0.05 if case == "saturated" else 0.2, k1=2.0)
+    check_square(z, labels, (device, level), temperature=0.05 if case == "saturated" else 0.2, k1=2.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("spread", [1.0, 0.05])
-@pytest.mark.parametrize("level", LEVELS)
-def test_half_precision_is_exact(dtype, spread, level):
+@pytest.mark.parametrize(("device", "level"), PLACES)
+def test_half_precision_is_exact(dtype, spread, device, level):
     z, labels = sample(200, 64, 8, torch.float64)
     centres = F.normalize(torch.eye(64, dtype=torch.float64)[labels], dim=1)
-    check_square(F.normalize(centres + spread * z, dim=1).to(dtype), labels, level, temperature=0.1, k1=10.0)
+    check_square(
+        F.normalize(centres + spread * z, dim=1).to(dtype), labels, (device, level), temperature=0.1, k1=10.0
+    )
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("device", "level"), PLACES)
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (2, 16), (3, 100), (127, 256), (1000, 1), (1025, 128)])
-def test_half_precision_of_any_size_is_exact(level, n, d):
+def test_half_precision_of_any_size_is_exact(device, level, n, d):
     z, labels = sample(n, d, 9, torch.float64)
-    check_square(z.to(torch.bfloat16), labels, level, temperature=0.1)
+    check_square(z.to(torch.bfloat16), labels, (device, level), temperature=0.1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -131,7 +170,7 @@ def test_any_batch_is_exact(data):
     check_square(
         z,
         labels,
-        data.draw(st.sampled_from(LEVELS)),
+        ("cpu", data.draw(st.sampled_from(LEVELS))),
         temperature=data.draw(st.floats(0.02, 5.0)),
         k1=data.draw(st.sampled_from([0.0, 1.0, 1e4])),
         k2=data.draw(st.just(0.0) | st.floats(1e-30, 3.0)),
@@ -230,18 +269,16 @@ def test_memory_stays_linear():
     assert peak_extra_bytes(setup, "ops.contrastive_loss(z, y).backward()") < 60e6
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("device", "level"), PLACES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("self_offset", [None, 0, 70])
-def test_rectangular_form_is_exact(level, self_offset):
-    c, c_labels = sample(200, 48, 7)
+def test_rectangular_form_is_exact(device, level, dtype, self_offset):
+    c, c_labels = sample(200, 48, 7, dtype)
     start = self_offset or 0
     z, labels = c[start : start + 130].clone(), c_labels[start : start + 130]
-    options = {"temperature": 0.1, "k1": 3.0, "contrast_labels": c_labels, "self_offset": self_offset}
-    with ops.use_isa(level):
-        ours = value_and_gradients(ops.contrastive_loss, z, labels, c, **options)
-    eager = value_and_gradients(reference.contrastive_loss, z, labels, c, **options)
-    truth = value_and_gradients(reference.contrastive_loss, z.double(), labels, c.double(), **options)
-    assert_as_good_as_eager(ours, [eager], truth, 0.1)
+    check_rectangular(
+        z, labels, c, c_labels, (device, level), temperature=0.1, k1=3.0, self_offset=self_offset
+    )
 
 
 def test_gradcheck():

@@ -15,7 +15,8 @@ from torch.autograd import forward_ad
 
 from skelbench import ops
 from skelbench.ops import reference
-from tests.ops.test_ragged import make_clips, needs_extension
+from tests.ops.places import needs_extension
+from tests.ops.test_ragged import make_clips
 
 pytestmark = needs_extension
 LABELS = torch.arange(12) % 4

@@ -14,17 +14,7 @@ from skelbench import ops
 from skelbench.ops import reference
 from skelbench.ops.clips import RaggedClips
 from skelbench.ops.ragged import packed_rows, pad, ragged_decode, ragged_linear, ragged_linear_sgd_
-
-LEVELS = ops.isa_levels() if ops.built else []
-needs_extension = pytest.mark.skipif(not ops.built, reason="the extension is not built")
-needs_cuda = [
-    pytest.mark.cuda,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
-# Where the extension computes: (device, instruction set).
-PLACES = [("cpu", level) for level in LEVELS] + [
-    pytest.param("cuda", level, marks=needs_cuda) for level in LEVELS[-1:]
-]
+from tests.ops.places import DEVICES, LEVELS, PLACES, needs_extension
 
 
 def make_clips(
@@ -261,7 +251,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
 
 
 @needs_extension
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
+@pytest.mark.parametrize("device", DEVICES)
 def test_opcheck(device: str) -> None:
     clips = make_clips(5, dtype=torch.float32).to(device)
     weight = torch.randn(12, clips.features, requires_grad=True, device=device)

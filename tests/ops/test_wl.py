@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from skelbench import ops
 from skelbench.ops import reference
 from skelbench.ops.wl import neighbour_lists, wl_subtrees, wl_subtrees_csr
+from tests.ops.places import DEVICES, PLACES, needs_extension
 
-needs_extension = pytest.mark.skipif(not ops.built, reason="the extension is not built")
-LEVELS = ops.isa_levels() if ops.built else []
 BINARY_TREE = torch.tensor([(child, (child - 1) // 2) for child in range(1, 25)])
 
 
@@ -96,26 +95,40 @@ def test_sixteen_bits_collide():
 
 
 @needs_extension
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("device", "level"), PLACES)
 @pytest.mark.parametrize("bits", [64, 33, 1])
 @pytest.mark.parametrize("graphs", [0, 1, 3, 8, 9, 200])
-def test_every_level_gives_the_bits_of_the_reference(level, bits, graphs):
+@pytest.mark.parametrize("iterations", [0, 3])
+def test_every_place_gives_the_bits_of_the_reference(device, level, bits, graphs, iterations):
     labels = torch.randint(-(2**63), 2**63 - 1, (graphs, 25))
     lists = neighbour_lists(BINARY_TREE, 25)
     with ops.use_isa(level):
-        ours = wl_subtrees(labels, BINARY_TREE, 3, bits=bits)
-    assert torch.equal(ours, reference.wl_subtrees(labels, *lists, 3, bits))
+        ours = wl_subtrees(labels.to(device), BINARY_TREE, iterations, bits=bits)
+    assert ours.device.type == device
+    assert torch.equal(ours.cpu(), reference.wl_subtrees(labels, *lists, iterations, bits))
 
 
 @needs_extension
-@pytest.mark.parametrize("level", LEVELS)
-def test_one_large_graph_on_several_threads(level):
+@pytest.mark.parametrize(("device", "level"), PLACES)
+def test_one_large_graph_on_several_threads(device, level):
     edges = torch.tensor(list(nx.gnm_random_graph(20_000, 60_000, seed=0).edges))
     lists = neighbour_lists(edges, 20_000)
     labels = torch.randint(3, (2, 20_000))
     with ops.use_isa(level):
-        ours = wl_subtrees_csr(labels, *lists, 2)
-    assert torch.equal(ours, reference.wl_subtrees(labels, *lists, 2))
+        ours = wl_subtrees_csr(labels.to(device), *(x.to(device) for x in lists), 2)
+    assert torch.equal(ours.cpu(), reference.wl_subtrees(labels, *lists, 2))
+
+
+@needs_extension
+@pytest.mark.parametrize("device", DEVICES)
+def test_nodes_without_neighbours_and_no_nodes(device):
+    nothing = torch.empty(0, dtype=torch.int64, device=device)
+    for nodes in (0, 1, 70_000):
+        labels = torch.arange(2 * nodes, device=device).view(2, nodes)
+        indptr = torch.zeros(nodes + 1, dtype=torch.int64, device=device)
+        ours = wl_subtrees_csr(labels, indptr, nothing, 2)
+        plain = reference.wl_subtrees(labels.cpu(), indptr.cpu(), nothing.cpu(), 2)
+        assert torch.equal(ours.cpu(), plain)
 
 
 @settings(max_examples=50, deadline=None)
@@ -140,9 +153,10 @@ def test_own_and_neighbours_are_not_confused():
 
 
 @needs_extension
-def test_registration_and_compilation():
-    labels = torch.randint(9, (12, 25))
-    lists = neighbour_lists(BINARY_TREE, 25)
+@pytest.mark.parametrize("device", DEVICES)
+def test_registration_and_compilation(device):
+    labels = torch.randint(9, (12, 25), device=device)
+    lists = [x.to(device) for x in neighbour_lists(BINARY_TREE, 25)]
     torch.library.opcheck(torch.ops.skelbench.wl_subtrees.default, (labels, *lists, 2, 64))
     torch.library.opcheck(
         torch.ops.skelbench.wl_subtrees.default, (labels[:, ::2][:, :0], lists[0][:1], lists[1][:0], 0, 64)
@@ -172,6 +186,7 @@ def test_edges_that_cannot_be(edges, message):
         wl_subtrees(torch.zeros(1, 25, dtype=torch.int64), torch.tensor(edges))
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -186,7 +201,7 @@ def test_edges_that_cannot_be(edges, message):
         ({"bits": 65}, "bits"),
     ],
 )
-def test_lists_that_cannot_be(change, message):
+def test_lists_that_cannot_be(device, change, message):
     path = {
         "labels": torch.zeros(1, 3, dtype=torch.int64),
         "indptr": torch.tensor([0, 1, 3, 4]),
@@ -194,7 +209,10 @@ def test_lists_that_cannot_be(change, message):
         "iterations": 1,
         "bits": 64,
     }
-    call = path | change
+    call = {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value
+        for name, value in (path | change).items()
+    }
     with pytest.raises((ValueError, RuntimeError), match=message):
         wl_subtrees_csr(
             call["labels"], call["indptr"], call["indices"], call["iterations"], bits=call["bits"]
