@@ -15,7 +15,7 @@ struct Scratch {
     double *sum, *positive, *weight, *share;
     int64_t* count;
     float* shift;
-    // The largest |row|^2 of anchors and of contrasts, as bits.
+    // The largest |row|^2 of anchors and of contrasts, as bits; NaN's if a number is not finite.
     unsigned* squared_norms;
 
     __host__ __device__ Scratch(void* memory, int64_t n)
@@ -114,8 +114,9 @@ __global__ void largest_norm(const In* rows, int64_t n, int64_t d, unsigned* out
     if (row >= n) return;
     float sum = 0;
     for (int64_t c = threadIdx.x % 32; c < d; c += 32) {
-        const float x = float(number(rows[row * d + c]));
-        sum += x * x;
+        const auto x = number(rows[row * d + c]);
+        // Infinities too: their products may cancel, and a row that is not finite must be seen in the loss.
+        sum += isfinite(x) ? float(x) * float(x) : nanf("");
     }
     for (int lane = 16; lane > 0; lane /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, lane);
     if (threadIdx.x % 32 == 0) atomicMax(out, __float_as_uint(sum));
@@ -131,9 +132,11 @@ __global__ void finish_rows(CudaProblem p, Scratch in, Sum* loss, double* lse, i
     const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (i >= p.n) return;
     const AnchorLoss anchor(in.shift[i], in.sum[i], in.positive[i], in.count[i], p.temperature);
+    const bool finite = !isnan(__uint_as_float(in.squared_norms[0])) &&
+                        !isnan(__uint_as_float(in.squared_norms[1]));
     positives[i] = in.count[i];
     lse[i] = anchor.lse;
-    loss[i] = Sum(anchor.loss);
+    loss[i] = finite ? Sum(anchor.loss) : Sum(nan(""));
 }
 
 // The shift of every anchor, rounded to float, and its weight and share (shift.h).
@@ -262,7 +265,8 @@ int backward_with(const CudaProblem& p, void* memory, const void* grad, const do
     cudaError_t error = allow_shared(backward_tiles<Mma>, bytes);
     if (!error && to_a) error = cudaMemsetAsync(to_a, 0, p.n * p.d * sizeof(Sum), stream);
     if (!error && to_b && !p.square) error = cudaMemsetAsync(to_b, 0, p.m * p.d * sizeof(Sum), stream);
-    if (error) return error;
+    // Without a pair the gradients are the zeros just written.
+    if (error || p.n == 0 || p.m == 0) return error;
     weigh_rows<Sum>
         <<<per_row(p.n), kThreads, 0, stream>>>(p, static_cast<const Sum*>(grad), lse, positives, scratch);
     const Grid grid{tiles(p.n), tiles(p.m), p.square, p.deterministic};
@@ -308,7 +312,6 @@ int cuda_forward(const CudaProblem& p, void* scratch, void* loss, double* lse, i
 
 int cuda_backward(const CudaProblem& p, void* scratch, const void* grad, const double* lse,
                   const int64_t* positives, void* grad_anchors, void* grad_contrasts, cudaStream_t stream) {
-    if (p.n == 0 || p.m == 0) return cudaSuccess;
     const auto run = [&](auto mma) {
         return backward_with<decltype(mma)>(p, scratch, grad, lse, positives, grad_anchors, grad_contrasts,
                                             stream);
