@@ -52,27 +52,26 @@ __device__ void atomic_max(float* at, float x) {
 
 // The forward pass over one tile. Four neighbouring threads share a line: the row of an anchor, or its column
 // in a mirrored tile.
-template <class Mma, bool Largest>
-__device__ void reduce_lines(const CudaProblem& p, const Tile<Mma>& t, const Scratch& out, int64_t i,
-                             int64_t j, bool columns) {
-    using Sum = typename Mma::Sum;
+template <class Mma, bool Largest, class Sum = typename Mma::Sum>
+__device__ void reduce_lines(const CudaProblem& p, const Exponents<Sum>& exponents, const Tile<Mma>& t,
+                             const Scratch& out, int64_t i, int64_t j, bool columns) {
     const int line = threadIdx.x / 4, part = threadIdx.x % 4;
     const int64_t anchor = (columns ? j : i) + line;
     const bool present = anchor < p.n;
+    const Edges edges(p, i, j);
     const Sum shift = present ? Sum(out.shift[anchor]) : Sum(0);
     Sum sum = 0, positive = 0, largest = kNone;
     int count = 0;
     for (int q = part; q < kCudaTile; q += 4) {
         const int r = columns ? q : line, c = columns ? line : q;
-        const Sum s = t.s[r * kLdOut + c];
-        const PairTerms<Sum> pair(p, i + r, j + c, t.label_a[r], t.label_b[c], s);
+        const PairTerms<Sum> pair(exponents, edges, t, r, c);
         if (!pair.valid) continue;
         if (Largest) {
             largest = max(largest, max(pair.x, pair.y));
         } else {
             sum +=
                 exponential(pair.x - shift) + (pair.same && p.k1 > 0 ? exponential(pair.y - shift) : Sum(0));
-            positive += pair.same ? s : Sum(0);
+            positive += pair.same ? t.s[r * kLdOut + c] : Sum(0);
             count += pair.same;
         }
     }
@@ -94,7 +93,8 @@ __device__ void reduce_lines(const CudaProblem& p, const Tile<Mma>& t, const Scr
 }
 
 template <class Mma, bool Largest>
-__global__ void __launch_bounds__(kThreads) forward_tiles(CudaProblem p, Scratch out, Grid grid) {
+__global__ void __launch_bounds__(kThreads, Mma::kBlocks)
+    forward_tiles(CudaProblem p, Exponents<typename Mma::Sum> exponents, Scratch out, Grid grid) {
     extern __shared__ __align__(128) unsigned char memory[];
     if (Largest && shared_shift(p, out.squared_norms) != kNone) return;
     Tile<Mma> t(memory);
@@ -102,8 +102,8 @@ __global__ void __launch_bounds__(kThreads) forward_tiles(CudaProblem p, Scratch
     for (int64_t b = work.b; b < work.b_end; ++b) {
         const int64_t i = work.a * kCudaTile, j = b * kCudaTile;
         t.similarities(p, i, j);
-        reduce_lines<Mma, Largest>(p, t, out, i, j, false);
-        if (grid.mirrored(work.a, b)) reduce_lines<Mma, Largest>(p, t, out, i, j, true);
+        reduce_lines<Mma, Largest>(p, exponents, t, out, i, j, false);
+        if (grid.mirrored(work.a, b)) reduce_lines<Mma, Largest>(p, exponents, t, out, i, j, true);
     }
 }
 
@@ -151,18 +151,44 @@ __global__ void weigh_rows(CudaProblem p, const Sum* grad, const double* lse, co
     out.share[i] = anchor.share();
 }
 
-// dL/ds_ij of the anchor on one side of a pair.
+// The weights of the losses of up to 64 anchors from `row` on, into shared memory.
 template <class Sum>
-__device__ Sum pair_weight(const CudaProblem& p, const PairTerms<Sum>& pair, float shift, double weight,
-                           double share) {
-    Sum e = exponential(pair.x - Sum(shift));
-    if (pair.same && p.k1 > 0) e -= Sum(p.temperature) * exponential(pair.y - Sum(shift));
-    return e * Sum(weight) - (pair.same ? Sum(share) : Sum(0));
+__device__ void stage(const Side& side, const float* shift, int64_t row, int64_t rows, const Staged<Sum>& to) {
+    if (!side.weight) return;
+    for (int r = threadIdx.x; r < kCudaTile; r += kThreads) {
+        const bool present = row + r < rows;
+        to.shift[r] = present ? Sum(shift[row + r]) : Sum(0);
+        to.weight[r] = present ? Sum(side.weight[row + r]) : Sum(0);
+        to.share[r] = present ? Sum(side.share[row + r]) : Sum(0);
+    }
+}
+
+// dL/ds_ij of the anchor in place r of one side of a pair.
+template <class Sum>
+__device__ Sum pair_weight(const CudaProblem& p, const PairTerms<Sum>& pair, const Staged<Sum>& side, int r) {
+    Sum e = exponential(pair.x - side.shift[r]);
+    if (pair.same && p.k1 > 0) e -= Sum(p.temperature) * exponential(pair.y - side.shift[r]);
+    return e * side.weight[r] - (pair.same ? side.share[r] : Sum(0));
 }
 
 // Adds g, rows x 64 columns of the gradient in shared memory, to `to`.
 template <class Sum>
 __device__ void add_gradient(const Sum* g, Sum* to, int64_t row, int64_t rows, int64_t c, int64_t d) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    if constexpr (sizeof(Sum) == sizeof(float)) {
+        // Four neighbours at a time: tensors of torch begin at multiples of 16 bytes.
+        if (d % 4 == 0) {
+            for (int e = threadIdx.x; e < kCudaTile * kCudaTile / 4; e += kThreads) {
+                const int r = e / (kCudaTile / 4), k = e % (kCudaTile / 4) * 4;
+                if (row + r < rows && c + k < d) {
+                    atomicAdd(reinterpret_cast<float4*>(to + (row + r) * d + c + k),
+                              *reinterpret_cast<const float4*>(g + r * kLdOut + k));
+                }
+            }
+            return;
+        }
+    }
+#endif
     for (int e = threadIdx.x; e < kCudaTile * kCudaTile; e += kThreads) {
         const int64_t r = row + e / kCudaTile, k = c + e % kCudaTile;
         if (r < rows && k < d) atomicAdd(to + r * d + k, g[e / kCudaTile * kLdOut + e % kCudaTile]);
@@ -172,24 +198,27 @@ __device__ void add_gradient(const Sum* g, Sum* to, int64_t row, int64_t rows, i
 // A thread block belongs to rows of p.anchors. `a` and `b` are the weights of the losses of anchors and
 // contrasts.
 template <class Mma>
-__global__ void __launch_bounds__(kThreads)
-    backward_tiles(CudaProblem p, Side a, Side b, const float* shift_a, const float* shift_b, Grid grid,
-                   typename Mma::Sum* grad_a, typename Mma::Sum* grad_b) {
+__global__ void __launch_bounds__(kThreads, Mma::kBlocks)
+    backward_tiles(CudaProblem p, Exponents<typename Mma::Sum> exponents, Side a, Side b, const float* shift_a,
+                   const float* shift_b, Grid grid, typename Mma::Sum* grad_a, typename Mma::Sum* grad_b) {
     using Sum = typename Mma::Sum;
     extern __shared__ __align__(128) unsigned char memory[];
     Tile<Mma> t(memory);
     const Grid::Work work = grid.work(blockIdx.x);
     for (int64_t tile = work.b; tile < work.b_end; ++tile) {
         const int64_t i0 = work.a * kCudaTile, j0 = tile * kCudaTile;
+        // The tile before has been read, and similarities() waits for all threads.
+        stage(a, shift_a, i0, p.n, t.a);
+        stage(b, shift_b, j0, p.m, t.b);
         t.similarities(p, i0, j0);
+        const Edges edges(p, i0, j0);
         for (int e = threadIdx.x; e < kCudaTile * kCudaTile; e += kThreads) {
             const int r = e / kCudaTile, c = e % kCudaTile;
-            const int64_t i = i0 + r, j = j0 + c;
-            const PairTerms<Sum> pair(p, i, j, t.label_a[r], t.label_b[c], t.s[r * kLdOut + c]);
+            const PairTerms<Sum> pair(exponents, edges, t, r, c);
             Sum w = 0;
-            if (pair.valid && a.weight) w += pair_weight(p, pair, shift_a[i], a.weight[i], a.share[i]);
-            if (pair.valid && b.weight) w += pair_weight(p, pair, shift_b[j], b.weight[j], b.share[j]);
-            t.w[r * kLdIn + c] = as<typename Mma::Operand>(w);
+            if (pair.valid && a.weight) w += pair_weight(p, pair, t.a, r);
+            if (pair.valid && b.weight) w += pair_weight(p, pair, t.b, c);
+            t.w[r * Mma::kLd + c] = as<typename Mma::Operand>(w);
         }
         const bool both = grad_b && (!p.square || grid.mirrored(work.a, tile));
         for (int64_t c = 0; c < p.d; c += kCudaTile) {
@@ -230,6 +259,7 @@ int forward_with(const CudaProblem& p, void* memory, void* loss, double* lse, in
     using In = typename Mma::Operand;
     using Sum = typename Mma::Sum;
     const Scratch scratch(memory, p.n);
+    const Exponents<Sum> exponents(p);
     const Grid grid{tiles(p.n), tiles(p.m), p.square, p.deterministic};
     constexpr int bytes = Tile<Mma>::kBytes;
     cudaError_t error = cudaMemsetAsync(memory, 0, Scratch::bytes(p.n), stream);
@@ -246,8 +276,8 @@ int forward_with(const CudaProblem& p, void* memory, void* loss, double* lse, in
                                                           scratch.squared_norms + 1);
     start_rows<<<per_row(p.n), kThreads, 0, stream>>>(p, scratch);
     if (const unsigned blocks = static_cast<unsigned>(grid.blocks()); blocks > 0 && p.m > 0) {
-        forward_tiles<Mma, true><<<blocks, kThreads, bytes, stream>>>(p, scratch, grid);
-        forward_tiles<Mma, false><<<blocks, kThreads, bytes, stream>>>(p, scratch, grid);
+        forward_tiles<Mma, true><<<blocks, kThreads, bytes, stream>>>(p, exponents, scratch, grid);
+        forward_tiles<Mma, false><<<blocks, kThreads, bytes, stream>>>(p, exponents, scratch, grid);
     }
     finish_rows<Sum>
         <<<per_row(p.n), kThreads, 0, stream>>>(p, scratch, static_cast<Sum*>(loss), lse, positives);
@@ -259,6 +289,7 @@ int backward_with(const CudaProblem& p, void* memory, const void* grad, const do
                   const int64_t* positives, void* grad_anchors, void* grad_contrasts, cudaStream_t stream) {
     using Sum = typename Mma::Sum;
     const Scratch scratch(memory, p.n);
+    const Exponents<Sum> exponents(p);
     const Side own{scratch.weight, scratch.share}, none{nullptr, nullptr};
     constexpr int bytes = Tile<Mma>::kBytes;
     Sum *to_a = static_cast<Sum*>(grad_anchors), *to_b = p.square ? to_a : static_cast<Sum*>(grad_contrasts);
@@ -272,9 +303,9 @@ int backward_with(const CudaProblem& p, void* memory, const void* grad, const do
     const Grid grid{tiles(p.n), tiles(p.m), p.square, p.deterministic};
     const unsigned blocks = static_cast<unsigned>(grid.blocks());
     if (p.square || !p.deterministic || to_a) {
-        backward_tiles<Mma><<<blocks, kThreads, bytes, stream>>>(p, own, p.square ? own : none, scratch.shift,
-                                                                 scratch.shift, grid, to_a,
-                                                                 p.deterministic ? nullptr : to_b);
+        backward_tiles<Mma><<<blocks, kThreads, bytes, stream>>>(
+            p, exponents, own, p.square ? own : none, scratch.shift, scratch.shift, grid, to_a,
+            p.deterministic ? nullptr : to_b);
     }
     if (p.deterministic && !p.square && to_b) {
         // The gradients of the contrasts: the same tiles with the sides exchanged.
@@ -284,7 +315,7 @@ int backward_with(const CudaProblem& p, void* memory, const void* grad, const do
         q.n = p.m, q.m = p.n, q.self_offset = -p.self_offset;
         const Grid exchanged{tiles(q.n), tiles(q.m), false, true};
         backward_tiles<Mma><<<static_cast<unsigned>(exchanged.blocks()), kThreads, bytes, stream>>>(
-            q, none, own, scratch.shift, scratch.shift, exchanged, to_b, static_cast<Sum*>(nullptr));
+            q, exponents, none, own, scratch.shift, scratch.shift, exchanged, to_b, static_cast<Sum*>(nullptr));
     }
     return cudaGetLastError();
 }

@@ -32,7 +32,10 @@ inline cudaStream_t current_stream(int32_t device) {
 }
 
 inline void check_launch(int error, const char* op) {
-    STD_TORCH_CHECK(error == 0, op, ": ", cudaGetErrorString(static_cast<cudaError_t>(error)));
+    if (error == cudaSuccess) return;
+    // An error stays the last one until it is read, and would be taken for that of the next launch.
+    cudaGetLastError();
+    STD_TORCH_CHECK(false, op, ": ", cudaGetErrorString(static_cast<cudaError_t>(error)));
 }
 
 }  // namespace skelbench
