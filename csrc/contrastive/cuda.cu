@@ -132,8 +132,8 @@ __global__ void finish_rows(CudaProblem p, Scratch in, Sum* loss, double* lse, i
     const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (i >= p.n) return;
     const AnchorLoss anchor(in.shift[i], in.sum[i], in.positive[i], in.count[i], p.temperature);
-    const bool finite = !isnan(__uint_as_float(in.squared_norms[0])) &&
-                        !isnan(__uint_as_float(in.squared_norms[1]));
+    const bool finite =
+        !isnan(__uint_as_float(in.squared_norms[0])) && !isnan(__uint_as_float(in.squared_norms[1]));
     positives[i] = in.count[i];
     lse[i] = anchor.lse;
     loss[i] = finite ? Sum(anchor.loss) : Sum(nan(""));
@@ -153,7 +153,8 @@ __global__ void weigh_rows(CudaProblem p, const Sum* grad, const double* lse, co
 
 // The weights of the losses of up to 64 anchors from `row` on, into shared memory.
 template <class Sum>
-__device__ void stage(const Side& side, const float* shift, int64_t row, int64_t rows, const Staged<Sum>& to) {
+__device__ void stage(const Side& side, const float* shift, int64_t row, int64_t rows,
+                      const Staged<Sum>& to) {
     if (!side.weight) return;
     for (int r = threadIdx.x; r < kCudaTile; r += kThreads) {
         const bool present = row + r < rows;
@@ -199,8 +200,9 @@ __device__ void add_gradient(const Sum* g, Sum* to, int64_t row, int64_t rows, i
 // contrasts.
 template <class Mma>
 __global__ void __launch_bounds__(kThreads, Mma::kBlocks)
-    backward_tiles(CudaProblem p, Exponents<typename Mma::Sum> exponents, Side a, Side b, const float* shift_a,
-                   const float* shift_b, Grid grid, typename Mma::Sum* grad_a, typename Mma::Sum* grad_b) {
+    backward_tiles(CudaProblem p, Exponents<typename Mma::Sum> exponents, Side a, Side b,
+                   const float* shift_a, const float* shift_b, Grid grid, typename Mma::Sum* grad_a,
+                   typename Mma::Sum* grad_b) {
     using Sum = typename Mma::Sum;
     extern __shared__ __align__(128) unsigned char memory[];
     Tile<Mma> t(memory);
@@ -303,9 +305,9 @@ int backward_with(const CudaProblem& p, void* memory, const void* grad, const do
     const Grid grid{tiles(p.n), tiles(p.m), p.square, p.deterministic};
     const unsigned blocks = static_cast<unsigned>(grid.blocks());
     if (p.square || !p.deterministic || to_a) {
-        backward_tiles<Mma><<<blocks, kThreads, bytes, stream>>>(
-            p, exponents, own, p.square ? own : none, scratch.shift, scratch.shift, grid, to_a,
-            p.deterministic ? nullptr : to_b);
+        backward_tiles<Mma><<<blocks, kThreads, bytes, stream>>>(p, exponents, own, p.square ? own : none,
+                                                                 scratch.shift, scratch.shift, grid, to_a,
+                                                                 p.deterministic ? nullptr : to_b);
     }
     if (p.deterministic && !p.square && to_b) {
         // The gradients of the contrasts: the same tiles with the sides exchanged.
@@ -315,7 +317,8 @@ int backward_with(const CudaProblem& p, void* memory, const void* grad, const do
         q.n = p.m, q.m = p.n, q.self_offset = -p.self_offset;
         const Grid exchanged{tiles(q.n), tiles(q.m), false, true};
         backward_tiles<Mma><<<static_cast<unsigned>(exchanged.blocks()), kThreads, bytes, stream>>>(
-            q, exponents, none, own, scratch.shift, scratch.shift, exchanged, to_b, static_cast<Sum*>(nullptr));
+            q, exponents, none, own, scratch.shift, scratch.shift, exchanged, to_b,
+            static_cast<Sum*>(nullptr));
     }
     return cudaGetLastError();
 }

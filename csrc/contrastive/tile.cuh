@@ -67,7 +67,8 @@ struct Tile {
         return {memory, memory + kCudaTile, memory + 2 * kCudaTile};
     }
 
-    // Columns [c, c + 64) of 64 rows, zero outside; 16 bytes at a time where the rows begin at multiples of 16 bytes.
+    // Columns [c, c + 64) of 64 rows, zero outside; 16 bytes at a time where the rows begin at multiples of
+    // 16 bytes.
     static __device__ void load(In* to, const void* from, int64_t row, int64_t rows, int64_t c, int64_t d) {
         constexpr int kVector = 16 / sizeof(In), kVectors = kCudaTile / kVector;
         const In* x = static_cast<const In*>(from);
@@ -82,8 +83,7 @@ struct Tile {
         }
         for (int e = threadIdx.x; e < kCudaTile * kCudaTile; e += kThreads) {
             const int r = e / kCudaTile, k = e % kCudaTile;
-            to[r * Mma::kLd + k] =
-                row + r < rows && c + k < d ? x[(row + r) * d + c + k] : as<In>(0.0f);
+            to[r * Mma::kLd + k] = row + r < rows && c + k < d ? x[(row + r) * d + c + k] : as<In>(0.0f);
         }
     }
 
@@ -115,8 +115,8 @@ struct Exponents {
           log2_k2(p.k2 > 0 ? Sum(std::log2(p.k2)) : Sum(kNone)) {}
 };
 
-// Which places of the tile at (i, j) are pairs: those of its first rows and columns, but for the diagonal on which an
-// anchor meets itself.
+// Which places of the tile at (i, j) are pairs: those of its first rows and columns, but for the diagonal on
+// which an anchor meets itself.
 struct Edges {
     int rows, columns, self;
 
@@ -135,7 +135,8 @@ struct PairTerms {
     bool valid, same;
     Sum x, y;
     template <class Mma>
-    __device__ PairTerms(const Exponents<Sum>& exponents, const Edges& edges, const Tile<Mma>& t, int r, int c)
+    __device__ PairTerms(const Exponents<Sum>& exponents, const Edges& edges, const Tile<Mma>& t, int r,
+                         int c)
         : valid(edges.pair(r, c)), same(valid && t.label_a[r] == t.label_b[c]) {
         const Sum s = t.s[r * kLdOut + c];
         x = s * exponents.per_similarity + (same ? Sum(0) : exponents.log2_k2);

@@ -26,8 +26,8 @@ __device__ const Quad<T>& quad(const T* at) {
     return *reinterpret_cast<const Quad<T>*>(at);
 }
 
-// multiply<TransposedA, TransposedB>: c = (add ? c : 0) + op(a) op(b). Rows of a and b are kLd apart, rows of c
-// kLdOut.
+// multiply<TransposedA, TransposedB>: c = (add ? c : 0) + op(a) op(b). Rows of a and b are kLd apart, rows of
+// c kLdOut.
 template <class T>
 struct Plain {
     using Operand = T;
@@ -37,9 +37,9 @@ struct Plain {
     // Thread blocks that share a multiprocessor: with more, registers are too few for a tile.
     static constexpr int kBlocks = sizeof(T) == sizeof(float) ? 3 : 1;
 
-    // A thread computes 4 x 4 sums, in steps of 4 of the 64 products, so that every access is of four neighbours:
-    // along the sum where an operand's rows are those of the result, else along the result. Columns of the result
-    // are 16 apart where they are rows of b, else neighbours.
+    // A thread computes 4 x 4 sums, in steps of 4 of the 64 products, so that every access is of four
+    // neighbours: along the sum where an operand's rows are those of the result, else along the result.
+    // Columns of the result are 16 apart where they are rows of b, else neighbours.
     template <bool TransposedA, bool TransposedB>
     static __device__ void multiply(const T* a, const T* b, T* c, bool add) {
         const int i0 = threadIdx.x / 16 * 4, tj = threadIdx.x % 16;

@@ -8,9 +8,9 @@
 
 namespace skelbench {
 
-// aoti_torch_get_current_cuda_stream of torch's C shim, which writes the stream and returns 0; null in a CPU build of
-// torch. It is looked up in the library that torch has loaded: linking to that library would bind this one to a CUDA
-// build, and torch does not load it for everyone to see.
+// aoti_torch_get_current_cuda_stream of torch's C shim, which writes the stream and returns 0; null in a CPU
+// build of torch. It is looked up in the library that torch has loaded: linking to that library would bind
+// this one to a CUDA build, and torch does not load it for everyone to see.
 using StreamOf = int32_t (*)(int32_t device, void** stream);
 inline StreamOf stream_function() {
     static const StreamOf found = [] {
