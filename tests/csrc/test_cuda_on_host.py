@@ -224,12 +224,24 @@ def test_augment(run, clips: int, length: int, max_bodies: int, joints: int) -> 
     assert int(found[1]) == clips
 
 
+@pytest.fixture(scope="module")
+def same_bits():
+    """Holds tensors to the bits that they had under this key when the threads took their turns in another order."""
+    first: dict[object, list[Tensor]] = {}
+
+    def hold(key: object, *tensors: Tensor) -> None:
+        expected = first.setdefault(key, [x.clone() for x in tensors])
+        assert all(torch.equal(x, y) for x, y in zip(tensors, expected, strict=True))
+
+    return hold
+
+
 def pointers(*tensors: Tensor) -> ctypes.Structure:
     return (Two if len(tensors) == 2 else Three)(*(x.data_ptr() for x in tensors))
 
 
 @pytest.mark.parametrize(("dimensions", "negative", "block"), [(40, 5, 4), (1, 1, 1), (64, 32, 16)])
-def test_pv_dbow(run, dimensions: int, negative: int, block: int) -> None:
+def test_pv_dbow(run, same_bits, dimensions: int, negative: int, block: int) -> None:
     words, indptr, counts = corpus(documents=8, longest=200)
     chances = _chances(counts, 0.02)
     g = torch.Generator().manual_seed(1)
@@ -259,12 +271,13 @@ def test_pv_dbow(run, dimensions: int, negative: int, block: int) -> None:
     torch.testing.assert_close(inferred, truth, rtol=2e-4, atol=2e-5)
     assert (inferred[3] == 0).all()
     assert inferred.abs().max() > 0.05
+    same_bits(("pv_dbow", dimensions), *given, inferred)
 
 
 @pytest.mark.parametrize(
     ("bags", "groups", "repeats", "dimensions"), [(40, 3, 40, 64), (9, 1, 1, 1), (5, 2, 7, 150)]
 )
-def test_bag_sums(run, bags: int, groups: int, repeats: int, dimensions: int) -> None:
+def test_bag_sums(run, same_bits, bags: int, groups: int, repeats: int, dimensions: int) -> None:
     rows, table, weight, known = bag_problem(bags, groups, repeats, 30, dimensions)
     out, gradients = (
         torch.full((bags, dimensions), torch.nan),
@@ -286,6 +299,7 @@ def test_bag_sums(run, bags: int, groups: int, repeats: int, dimensions: int) ->
     for x, truth in zip((out, *gradients), expected, strict=True):
         assert_close(x, truth)
 
+    same_bits(("bag_sums", bags), out, *gradients)
     # A number that is not finite is not lost.
     grad[0, 0] = torch.inf
     total.zero_()
