@@ -306,15 +306,16 @@ CASES = (
         small=({"graphs": 64},), more=({"graphs": 15360},), peers={"embedding_bag": by_embedding_bag},
         devices=_BOTH,
     ),
-    Case(
-        "pv_dbow_train", "ops.pv_dbow on documents of 375 words", make_training,
-        small=({"graphs": 200, "epochs": 1},), more=({"graphs": 36000, "epochs": 10},),
-        peers={"gensim": trained_by_gensim}, devices=_BOTH,
-    ),
-    Case(
-        "pv_dbow_infer", "ops.pv_dbow_infer on documents of 375 words", make_inference,
-        small=({"graphs": 200, "epochs": 1},), more=({"graphs": 36000, "epochs": 10},),
-        peers={"gensim": inferred_by_gensim}, devices=_BOTH,
+    *(
+        Case(
+            name, f"ops.{op} on documents of 375 words", make,
+            small=({"graphs": 200, "epochs": 1},), more=(most,), peers={"gensim": peer}, devices=(device,),
+        )
+        for name, op, make, peer in (
+            ("pv_dbow_train", "pv_dbow", make_training, trained_by_gensim),
+            ("pv_dbow_infer", "pv_dbow_infer", make_inference, inferred_by_gensim),
+        )
+        for device, most in (("cpu", {"graphs": 36000, "epochs": 10}), ("cuda", {"graphs": 9000, "epochs": 1}))
     ),
     Case(
         "corpus", "labels, subtrees, counts and gensim's corpus file", make_corpus,
