@@ -19,9 +19,10 @@ from skelbench import ops
 from skelbench.data.skeletons import NTU_25
 from skelbench.graph2vec import SkeletonGraphs, by_gensim, pv_dbow, window_topology
 from skelbench.graph2vec.counting import build_vocabulary
-from skelbench.graph2vec.documents import SkeletonDocuments, write_corpus
+from skelbench.graph2vec.documents import SkeletonDocuments, Vocabulary, write_corpus
 from skelbench.graph2vec.graphs import window_rows
 from skelbench.ops import reference
+from skelbench.ops.pv_dbow import EXPONENT
 from skelbench.ops.wl import neighbour_lists
 
 MIN_COUNT, NEGATIVE = 5, 5
@@ -39,12 +40,12 @@ class Inputs:
     """Expected counts of the words kept, by token, from skelbench.ops.reference."""
 
 
-def documents_of(graphs: int) -> SkeletonDocuments:
-    """Graphs of one frame each."""
-    rows = window_rows(torch.arange(graphs), torch.ones(graphs, dtype=torch.int64), 1, 1)
-    topology = window_topology(NTU_25, 1)
+def documents_of(graphs: int, window: int = 1) -> SkeletonDocuments:
+    """Graphs of `window` frames each."""
+    rows = window_rows(torch.arange(graphs) * window, torch.full((graphs,), window), 1, window)
+    topology = window_topology(NTU_25, window)
     return SkeletonDocuments(
-        SkeletonGraphs(zipf_labels(graphs), rows, topology, np.arange(graphs), ()), ITERATIONS
+        SkeletonGraphs(zipf_labels(graphs * window), rows, topology, np.arange(graphs), ()), ITERATIONS
     )
 
 
@@ -115,6 +116,103 @@ def by_corpus_file(x: Inputs) -> Contender:
     return Contender(run, check, packages=("gensim",))
 
 
+@dataclass(frozen=True)
+class Indexed:
+    """Documents, as graphs and as the op takes them on a device, and a table of random numbers."""
+
+    documents: SkeletonDocuments
+    vocabulary: Vocabulary
+    settings: pv_dbow.Settings
+    words: Tensor
+    indptr: Tensor
+    counts: Tensor
+    table: Tensor
+
+
+def indexed(device: str, graphs: int, epochs: int) -> Indexed:
+    """`graphs` random graphs of the published size, 375 subtrees each."""
+    documents = documents_of(graphs, window=5)
+    vocabulary = build_vocabulary(documents, MIN_COUNT)
+    settings = pv_dbow.Settings(128, epochs, 0.025, 1e-4, 0.0, NEGATIVE, workers=2, seed=0)
+    words, indptr = pv_dbow.words_of(documents, vocabulary)
+    table = (
+        torch.randn(len(vocabulary), settings.dimensions, generator=torch.Generator().manual_seed(0)) * 0.2
+    )
+    placed = (x.to(device) for x in (words, indptr, torch.from_numpy(vocabulary.counts), table))
+    return Indexed(documents, vocabulary, settings, *placed)
+
+
+def make_training(device: str, graphs: int, epochs: int) -> Problem:
+    """`ops.pv_dbow` alone."""
+    x = indexed(device, graphs, epochs)
+
+    def run() -> tuple[Tensor, Tensor]:
+        return ops.pv_dbow(x.words, x.indptr, x.counts, epochs=epochs, sample=0.0)
+
+    def check() -> None:
+        vectors, table = run()
+        for found in (vectors, table):
+            expect(bool(found.isfinite().all()), "PV-DBOW: not finite")
+            expect(float(found.norm(dim=1).min()) > 0, "PV-DBOW: a row was not trained")
+        again = run()
+        expect(torch.equal(again[0], vectors) and torch.equal(again[1], table), "PV-DBOW: other bits")
+
+    flops = float(epochs) * len(x.words) * (1 + NEGATIVE) * 6 * x.settings.dimensions
+    return Problem(x, Contender(run, check), flops, bytes=0, items=graphs, unit="graphs")
+
+
+def make_inference(device: str, graphs: int, epochs: int) -> Problem:
+    """`ops.pv_dbow_infer` alone."""
+    x = indexed(device, graphs, epochs)
+
+    def run() -> Tensor:
+        return ops.pv_dbow_infer(x.words, x.indptr, x.counts, x.table, epochs=epochs, sample=0.0)
+
+    def check() -> None:
+        some = x.indptr[:4].cpu()
+        expected = torch.zeros(3, x.settings.dimensions, dtype=torch.float64)
+        every = torch.ones(len(x.counts), dtype=torch.float64)
+        noise = (x.counts.cpu().double() ** EXPONENT).cumsum(0)
+        for epoch in range(epochs):
+            rate = 0.025 + (1e-4 - 0.025) * epoch / max(epochs - 1, 1)
+            reference.pv_dbow_infer_(
+                expected, x.table.cpu().double(), x.words[: int(some[-1])].cpu(), some,
+                noise / noise[-1], every, rate, NEGATIVE, epoch, 0,
+            )  # fmt: skip
+        expect_close(run()[:3].cpu(), expected, 1e-4, "PV-DBOW: inferred vectors")
+
+    # A product, and an update of the vector.
+    flops = float(epochs) * len(x.words) * (1 + NEGATIVE) * 4 * x.settings.dimensions
+    return Problem(x, Contender(run, check), flops, bytes=0, items=graphs, unit="graphs")
+
+
+def trained_by_gensim(x: Indexed) -> Contender:
+    """Training by gensim from its corpus file with two workers, the file included."""
+    by_gensim.gensim_doc2vec()
+
+    def run() -> pv_dbow.Trained:
+        return by_gensim.train(x.documents, x.vocabulary, x.settings)
+
+    def check() -> None:
+        expect(bool(np.isfinite(run().vectors).all()), "gensim: vectors are not finite")
+
+    return Contender(run, check, packages=("gensim",))
+
+
+def inferred_by_gensim(x: Indexed) -> Contender:
+    """Inference by gensim, likewise."""
+    by_gensim.gensim_doc2vec()
+    table = x.table.cpu().numpy()
+
+    def run() -> np.ndarray[Any, Any]:
+        return by_gensim.infer(x.documents, x.vocabulary, table, x.settings)
+
+    def check() -> None:
+        expect(bool(np.isfinite(run()).all()), "gensim: vectors are not finite")
+
+    return Contender(run, check, packages=("gensim",))
+
+
 def make_corpus(device: str, graphs: int) -> Problem:
     """Everything before the embedding, from random numbers to the file."""
 
@@ -157,11 +255,16 @@ class Bags:
 def make_bags(device: str, graphs: int) -> Problem:
     """The sums of `graphs` graphs of wl-bag-gru and their gradients, without dropout so that the peer has the same."""
     draw = torch.Generator().manual_seed(0)
-    rows = torch.randint(BAG_TABLE, (graphs, BAG_TOKENS), dtype=torch.int32, generator=draw)
-    table = torch.randn(BAG_TABLE, BAG_WIDTH, generator=draw).requires_grad_()
-    weight = (torch.rand(BAG_GROUPS, generator=draw) + 0.5).requires_grad_()
-    known = torch.rand(BAG_TABLE, generator=draw) > 0.2
-    grad = torch.randn(graphs, BAG_WIDTH, generator=draw)
+    arguments = (
+        torch.randint(BAG_TABLE, (graphs, BAG_TOKENS), dtype=torch.int32, generator=draw),
+        torch.randn(BAG_TABLE, BAG_WIDTH, generator=draw),
+        torch.rand(BAG_GROUPS, generator=draw) + 0.5,
+        torch.rand(BAG_TABLE, generator=draw) > 0.2,
+        torch.randn(graphs, BAG_WIDTH, generator=draw),
+    )
+    rows, table, weight, known, grad = (x.to(device) for x in arguments)
+    table.requires_grad_()
+    weight.requires_grad_()
     expected = torch.autograd.grad(reference.bag_sums(rows, table, weight, known), (table, weight), grad)
     x = Bags(rows, table, weight, known, grad, expected)
     # The sum, and the gradients of table and weight.
@@ -190,6 +293,7 @@ def by_embedding_bag(x: Bags) -> Contender:
     return _bags(sums, x)
 
 
+_BOTH = ("cpu", "cuda")
 CASES = (
     Case(
         "pv_dbow", "documents of 75 words to vectors of 128, 2 threads", make,
@@ -200,6 +304,18 @@ CASES = (
     Case(
         "bag_sums", "600 embeddings of 64 summed per graph, forward and backward", make_bags,
         small=({"graphs": 64},), more=({"graphs": 15360},), peers={"embedding_bag": by_embedding_bag},
+        devices=_BOTH,
+    ),
+    *(
+        Case(
+            name, f"ops.{op} on documents of 375 words", make,
+            small=({"graphs": 200, "epochs": 1},), more=(most,), peers={"gensim": peer}, devices=(device,),
+        )
+        for name, op, make, peer in (
+            ("pv_dbow_train", "pv_dbow", make_training, trained_by_gensim),
+            ("pv_dbow_infer", "pv_dbow_infer", make_inference, inferred_by_gensim),
+        )
+        for device, most in (("cpu", {"graphs": 36000, "epochs": 10}), ("cuda", {"graphs": 9000, "epochs": 1}))
     ),
     Case(
         "corpus", "labels, subtrees, counts and gensim's corpus file", make_corpus,

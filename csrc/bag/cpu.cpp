@@ -3,6 +3,7 @@
 // A token is left out by a hash of the seed and its place, so the gradient needs no stored mask. Threads
 // share the bags for the sums. For the gradient of the table they share its rows, and every row receives its
 // parts in the order of the tokens. So the results have the same bits for any number of threads.
+#include "bag/dropout.h"
 #include "bag/kernels.h"
 #include "isa/buffer.h"
 #include "isa/parallel_for.h"
@@ -17,28 +18,12 @@ constexpr int64_t kBags = 64;
 // Tokens whose rows are fetched ahead.
 constexpr int64_t kAhead = 8;
 
-inline uint32_t mix(uint32_t x) {
-    // The finalizer of MurmurHash3 (Appleby, public domain).
-    x = (x ^ (x >> 16)) * 0x85ebca6bu;
-    x = (x ^ (x >> 13)) * 0xc2b2ae35u;
-    return x ^ (x >> 16);
-}
-
-// Whether each token of a bag counts.
-inline void choose(const Problem& p, int64_t bag, bool* counts) {
-    const int32_t* const rows = p.rows + bag * p.tokens;
-    const uint64_t seed = static_cast<uint64_t>(p.seed);
-    const uint32_t start =
-        mix(mix(static_cast<uint32_t>(seed) + 0x9e3779b9u) ^ static_cast<uint32_t>(seed >> 32)) +
-        mix(static_cast<uint32_t>(bag) + 0x9e3779b9u);
-    const uint32_t least = static_cast<uint32_t>(p.dropout * 4294967296.0);
-    for (int64_t i = 0; i < p.tokens; ++i)
-        counts[i] = mix(start + static_cast<uint32_t>(i) * 0x9e3779b9u) >= least;
+// Whether each token of bag g counts.
+inline void choose(const Problem& p, int64_t g, bool* counts) {
+    const int32_t* const rows = p.rows + g * p.tokens;
+    const uint32_t start = bag::stream(p.seed, g), least = bag::least(p.dropout);
+    for (int64_t i = 0; i < p.tokens; ++i) counts[i] = bag::stays(start, i, least);
     for (int64_t i = 0; i < p.tokens; ++i) counts[i] &= p.known[rows[i]];
-}
-
-inline float scale_of(const Problem& p) {
-    return static_cast<float>(1.0 / (1.0 - p.dropout));
 }
 
 // y += a x
@@ -109,7 +94,7 @@ void sums(const Problem& p, const float* table, float* bags) {
             choose(p, b, counts.get());
             groups<V>(p, table, b, counts.get(), list.get(), sum.get(),
                       [&](int64_t group, const float* part) {
-                          add<V>(p.weight[group] * scale_of(p), part, n, to);
+                          add<V>(p.weight[group] * bag::scale(p.dropout), part, n, to);
                       });
         }
     });
@@ -119,7 +104,7 @@ template <class V>
 void gradients(const Problem& p, const float* table, const float* grad, float* table_grad,
                float* weight_grad) {
     const int64_t n = p.dimensions, depths = p.tokens / p.repeats, parts = ceil_div(p.bags, kBags);
-    const float scale = scale_of(p);
+    const float scale = bag::scale(p.dropout);
     // Which tokens count, and the part of each unit of bags in the gradient of the weights.
     Buffer<bool> counts(p.bags * p.tokens);
     Buffer<float> share(parts * depths, true);

@@ -13,18 +13,13 @@
 
 namespace skelbench::SKELBENCH_ISA::pv_dbow_cpu {
 
-using pv_dbow::kMostNegative;
+using pv_dbow::kRows;
+using pv_dbow::kSaturated;
+using pv_dbow::kSegment;
+using pv_dbow::kStep;
+using pv_dbow::kSteps;
 using pv_dbow::Problem;
 
-// Words that are compared with one state of their document's vector.
-constexpr int64_t kStep = 4;
-// Words of each document between two updates of the table.
-constexpr int64_t kSegment = 64;
-constexpr int64_t kSteps = kSegment / kStep;
-// Rows of a step, rounded up to whole vectors.
-constexpr int64_t kRows = (kStep * (1 + kMostNegative) + 15) / 16 * 16;
-// Beyond this product a pair is left alone, as in word2vec (MAX_EXP).
-constexpr float kSaturated = 6.0f;
 constexpr float kLog2E = 0x1.715476p0f;
 // The threads share the rows by their number modulo this.
 constexpr int64_t kShares = 64;

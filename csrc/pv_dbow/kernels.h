@@ -8,6 +8,15 @@ namespace skelbench::pv_dbow {
 
 // Most negative samples per word.
 constexpr int64_t kMostNegative = 32;
+// Words that are compared with one state of their document's vector.
+constexpr int64_t kStep = 4;
+// Words of each document between two updates of the table.
+constexpr int64_t kSegment = 64;
+constexpr int64_t kSteps = kSegment / kStep;
+// Rows of a step, rounded up to whole vectors.
+constexpr int64_t kRows = (kStep * (1 + kMostNegative) + 15) / 16 * 16;
+// Beyond this product a pair is left alone, as in word2vec (MAX_EXP).
+constexpr float kSaturated = 6.0f;
 
 // One epoch of PV-DBOW. Document d has the words words[indptr[d] .. indptr[d + 1]], each a row of the table.
 struct Problem {

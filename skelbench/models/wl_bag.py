@@ -89,8 +89,9 @@ class WLBagGRU(nn.Module):
         graphs = labels.reshape(batch * windows, labellings, nodes)
         width = labellings * (self.iterations + 1) * nodes
         rows = torch.empty(batch * windows, width, dtype=torch.int32, device=labels.device)
-        # In parts, so that the 64-bit tokens stay in the cache.
-        for part, to in zip(graphs.split(_GRAPHS), rows.split(_GRAPHS), strict=True):
+        # On the CPU in parts, so that the 64-bit tokens stay in the cache.
+        size = _GRAPHS if labels.device.type == "cpu" else max(len(graphs), 1)
+        for part, to in zip(graphs.split(size), rows.split(size), strict=True):
             salted = (part + salt).reshape(-1, nodes)
             tokens = wl_subtrees_csr(salted, self.indptr, self.indices, self.iterations)
             to.copy_(tokens.bitwise_and_(len(self.embedding) - 1).reshape(len(part), width))

@@ -28,7 +28,8 @@ def bag_sums(
 
     The L tokens of a bag are C groups of L / C: out[g] = sum over i of weight[i // (L / C)] * u[g, i] *
     table[rows[g, i]], where u[g, i] is 0 where the token's row is not known or the token is left out, and
-    1 / (1 - dropout) elsewhere. Has the same bits for any number of threads.
+    1 / (1 - dropout) elsewhere. On the CPU sums and gradients have the same bits for any number of threads, on a GPU in
+    each call. There, a gradient that is not finite makes the table's gradient NaN as a whole.
 
     Args:
         rows: int32 (G, L), in 0..R-1.
@@ -58,15 +59,17 @@ def bag_sums(
         )
     check_number("dropout", dropout, 0, _MOST_DROPOUT)
     check_integer("seed", seed, 0, _LARGEST_SEED)
-    if _library.built and rows.device.type in ("cpu", "meta"):
+    compiled = _library.built and rows.device.type in (*_library.devices, "meta")
+    # The compiled op looks at the values itself on the CPU.
+    if (rows.is_cuda or not compiled) and not torch.compiler.is_compiling():
+        check_dense("rows", rows)
+        if bool(((rows < 0) | (rows >= len(table))).any()):
+            raise ValueError(f"rows: a token is none of the table's rows 0..{len(table) - 1}")
+    if compiled:
         sums: Tensor = _sums(rows, table, weight, known, dropout, seed)
         return sums
     if not _library.built:
         _library.warn_fallback()
-    if not torch.compiler.is_compiling():
-        check_dense("rows", rows)
-        if bool(((rows < 0) | (rows >= len(table))).any()):
-            raise ValueError(f"rows: a token is none of the table's rows 0..{len(table) - 1}")
     return reference.bag_sums(rows, table, weight, known, dropout, seed)
 
 

@@ -56,7 +56,8 @@ def pv_dbow(
 ) -> tuple[Tensor, Tensor]:
     """Train vectors of N documents together with an output table of V words.
 
-    The result has the same bits for any number of threads.
+    On the CPU the result has the same bits for any number of threads, on a GPU in each call. Down-sampling and negative
+    samples are the same on both. The GPU adds up products in another order.
 
     Args:
         words: int32 (T,), the words of all documents, each in 0..V-1 or -1 for none; or (N, L), with L words each.
@@ -75,7 +76,7 @@ def pv_dbow(
         on_epoch: called after each epoch.
 
     Returns:
-        vectors float32 (N, D) and table float32 (V, D).
+        vectors float32 (N, D) and table float32 (V, D), on the device of `words`.
 
     Raises:
         TypeError: an argument (named) of another type.
@@ -88,7 +89,8 @@ def pv_dbow(
     words, indptr = _documents(words, indptr, counts)
     generator = torch.Generator().manual_seed(seed)
     vectors = (torch.rand(len(indptr) - 1, dimensions, generator=generator) * 2 - 1) / dimensions
-    table = torch.zeros(len(counts), dimensions)
+    vectors = vectors.to(words.device)
+    table = torch.zeros(len(counts), dimensions, device=words.device)
     chances = _chances(counts, sample)
     step = _kernel("pv_dbow_train_")
     for epoch in range(epochs):
@@ -133,7 +135,7 @@ def pv_dbow_infer(
         on_epoch: as in `pv_dbow`.
 
     Returns:
-        float32 (N, D).
+        float32 (N, D), on the device of `words`.
 
     Raises:
         TypeError: an argument (named) of another type.
@@ -145,7 +147,7 @@ def pv_dbow_infer(
     check_tensor("table", table, (len(counts), "dimensions"), torch.float32, like=words)
     if not bool(table.isfinite().all()):
         raise ValueError("table has numbers that are not finite")
-    vectors = torch.zeros(len(indptr) - 1, table.shape[1])
+    vectors = torch.zeros(len(indptr) - 1, table.shape[1], device=words.device)
     chances = _chances(counts, sample)
     table = table.contiguous()
     step = _kernel("pv_dbow_infer_")
@@ -193,11 +195,13 @@ def _documents(words: Tensor, indptr: Tensor | None, counts: Tensor) -> tuple[Te
     if indptr is None and isinstance(words, Tensor) and words.dim() == 1:
         raise ValueError("indptr must be given where words has one dimension; it says where documents begin")
     check_tensor("words", words, ("T",) if indptr is not None else ("N", "L"), torch.int32)
-    if words.device.type not in ("cpu", "meta"):
-        raise ValueError(f"words is on {words.device}, but PV-DBOW computes on the CPU")
+    if words.device.type not in (*_library.devices, "meta"):
+        raise ValueError(
+            f"words is on {words.device}, but PV-DBOW computes on {' and '.join(_library.devices)}"
+        )
     check_dense("words", words)
     if indptr is None:
-        indptr = torch.arange(words.shape[0] + 1) * words.shape[1]
+        indptr = torch.arange(words.shape[0] + 1, device=words.device) * words.shape[1]
         words = words.flatten()
     check_tensor("indptr", indptr, ("N + 1",), torch.int64, like=words)
     check_tensor("counts", counts, ("V",), torch.int64, like=words)
@@ -206,8 +210,8 @@ def _documents(words: Tensor, indptr: Tensor | None, counts: Tensor) -> tuple[Te
     if bool((counts < 1).any()):
         place = int((counts < 1).nonzero()[0])
         raise ValueError(f"counts must be at least 1, but word {place} has {int(counts[place])}")
-    # The compiled op looks at the values itself.
-    if not _library.built:
+    # The compiled op looks at the values itself on the CPU.
+    if words.is_cuda or not _library.built:
         ends = (int(indptr[0]), int(indptr[-1])) if len(indptr) else None
         if ends != (0, len(words)) or bool((indptr.diff() < 0).any()):
             raise ValueError(f"indptr must ascend from 0 to {len(words)}, the number of words")
@@ -219,16 +223,19 @@ def _documents(words: Tensor, indptr: Tensor | None, counts: Tensor) -> tuple[Te
 
 
 def _chances(counts: Tensor, sample: float) -> tuple[Tensor, Tensor]:
-    """The summed distribution of negative samples, and the chance that an occurrence is used; float64 (V,)."""
-    occurrences = counts.double()
+    """The summed distribution of negative samples, and the chance that an occurrence is used; float64 (V,).
+
+    Made on the CPU, so that all devices draw the same.
+    """
+    occurrences = counts.double().cpu()
     cumulative = (occurrences**EXPONENT).cumsum(0)
     cumulative /= cumulative[-1].clone()
     # Rounding may leave the last below a random number.
     cumulative[-1] = 1.0
     if sample == 0:
-        return cumulative, torch.ones_like(cumulative)
+        return cumulative.to(counts.device), torch.ones_like(cumulative, device=counts.device)
     share = sample * occurrences.sum() / occurrences
-    return cumulative, (share.sqrt() + share).clamp(max=1)
+    return cumulative.to(counts.device), (share.sqrt() + share).clamp(max=1).to(counts.device)
 
 
 def _fake(vectors: Tensor, table: Tensor, *_: Any) -> None:

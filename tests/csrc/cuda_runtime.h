@@ -125,6 +125,21 @@ inline unsigned __ballot_sync(unsigned, bool vote) {
     fibres::pause();
     return all;
 }
+// Called likewise; the lanes of a warp exchange their numbers.
+inline float __shfl_xor_sync(unsigned, float x, int apart) {
+    static std::vector<float> numbers(1024);
+    const unsigned me = threadIdx.x;
+    numbers[me] = x;
+    fibres::pause();
+    const float other = numbers[me ^ static_cast<unsigned>(apart)];
+    fibres::pause();
+    return other;
+}
+inline unsigned long long atomicAdd(unsigned long long* at, unsigned long long x) {
+    const unsigned long long before = *at;
+    *at += x;
+    return before;
+}
 inline int __popc(unsigned x) {
     return __builtin_popcount(x);
 }

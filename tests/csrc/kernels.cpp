@@ -1,5 +1,8 @@
-// The CUDA launchers of augment and the padding-free layers, as C functions for test_cuda_on_host.py.
+// The CUDA launchers of augment, the padding-free layers, PV-DBOW and sums of embeddings, as C functions for
+// test_cuda_on_host.py.
 #include "augment_cuda.cpp"
+#include "bag_cuda.cpp"
+#include "pv_dbow_cuda.cpp"
 #include "ragged_cuda.cpp"
 
 using namespace skelbench;
@@ -41,5 +44,23 @@ int describe(const augment::Batch* batch, int64_t clips, int64_t rows, int64_t l
 }
 int views(const augment::Batch* batch, int64_t rows) {
     return augment::views_cuda(*batch, rows, nullptr);
+}
+int thin(const pv_dbow::Problem* problem, const pv_dbow::Kept* kept, int64_t* longest) {
+    int64_t scratch = 0;
+    return pv_dbow::thin_cuda(*problem, *kept, &scratch, longest, nullptr);
+}
+int train(const pv_dbow::Problem* problem, const pv_dbow::Kept* kept, int64_t longest,
+          const pv_dbow::Scratch* scratch) {
+    return pv_dbow::train_cuda(*problem, *kept, longest, *scratch, nullptr);
+}
+int infer(const pv_dbow::Problem* problem, const pv_dbow::Kept* kept) {
+    return pv_dbow::infer_cuda(*problem, *kept, nullptr);
+}
+int bag_sums(const bag::Problem* problem, const float* table, float* bags) {
+    return bag::sums_cuda(*problem, table, bags, nullptr);
+}
+int bag_gradients(const bag::Problem* problem, const float* table, const float* grad,
+                  const bag::Scratch* scratch, float* table_grad, float* weight_grad) {
+    return bag::gradients_cuda(*problem, table, grad, *scratch, table_grad, weight_grad, nullptr);
 }
 }

@@ -1,4 +1,4 @@
-"""The CUDA kernels of augment and the padding-free layers, run on the CPU by a small stand-in for the CUDA runtime.
+"""CUDA kernels, run on the CPU by a small stand-in for the CUDA runtime: all ops' but contrastive's and wl's.
 
 It shows that their indices, barriers and sums are right, not that they are fast or that a GPU agrees: the tests
 marked `cuda` are for that.
@@ -19,7 +19,11 @@ from torch import Tensor
 from skelbench.ops import reference
 from skelbench.ops.augment import draw
 from skelbench.ops.clips import RaggedClips
+from skelbench.ops.pv_dbow import _chances
 from tests.ops.test_augment import assert_follows_the_definition
+from tests.ops.test_bag import problem as bag_problem
+from tests.ops.test_bag import with_gradients
+from tests.ops.test_pv_dbow import corpus
 from tests.ops.test_ragged import make_clips
 
 HERE = Path(__file__).parent
@@ -37,7 +41,7 @@ def _names(names: str, kind: type) -> list[tuple[str, type]]:
     return [(name, kind) for name in names.split()]
 
 
-P, N = ctypes.c_void_p, ctypes.c_int64
+P, N, R = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 Clips = _structure(*_names("offsets frames bodies start", P), *_names("count length max_bodies columns", N))
 Weight = _structure(("data", P), *_names("units feature_stride unit_stride", N))
 Batch = _structure(
@@ -48,13 +52,31 @@ Batch = _structure(
     *_names("shear reverse begin views", P),
 )
 Views = _structure(*_names("offsets frames bodies start", P))
+PVDBOW = _structure(
+    *_names("words indptr", P),
+    *_names("documents vocabulary dimensions", N),
+    *_names("cumulative keep vectors table", P),
+    *_names("rate next_rate", R),
+    *_names("negative epoch seed block", N),
+)
+Bags = _structure(
+    ("rows", P),
+    *_names("bags tokens entries dimensions", N),
+    ("weight", P),
+    ("repeats", N),
+    ("known", P),
+    ("dropout", R),
+    ("seed", N),
+)
+# What the launchers of both are lent: pointers.
+Two, Three = (_structure(*_names(names, P)) for names in ("a b", "a b c"))
 
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The launchers in a library: the .cu files with their `<<< >>>` as calls."""
     built = tmp_path_factory.mktemp("kernels")
-    for op in ("augment", "ragged"):
+    for op in ("augment", "bag", "pv_dbow", "ragged"):
         source = (CSRC / op / "cuda.cu").read_text()
         launched = re.sub(
             r"(\w+)<<<(.*?)>>>\((.*?)\);", r"fibres::launch(\2, [=] { \1(\3); });", source, flags=re.DOTALL
@@ -200,3 +222,86 @@ def test_augment(run, clips: int, length: int, max_bodies: int, joints: int) -> 
     index[clips] = clips
     assert describe() == 0
     assert int(found[1]) == clips
+
+
+@pytest.fixture(scope="module")
+def same_bits():
+    """Holds tensors to the bits that they had under this key when the threads took their turns in another order."""
+    first: dict[object, list[Tensor]] = {}
+
+    def hold(key: object, *tensors: Tensor) -> None:
+        expected = first.setdefault(key, [x.clone() for x in tensors])
+        assert all(torch.equal(x, y) for x, y in zip(tensors, expected, strict=True))
+
+    return hold
+
+
+def pointers(*tensors: Tensor) -> ctypes.Structure:
+    return (Two if len(tensors) == 2 else Three)(*(x.data_ptr() for x in tensors))
+
+
+@pytest.mark.parametrize(("dimensions", "negative", "block"), [(40, 5, 4), (1, 1, 1), (64, 32, 16)])
+def test_pv_dbow(run, same_bits, dimensions: int, negative: int, block: int) -> None:
+    words, indptr, counts = corpus(documents=8, longest=200)
+    chances = _chances(counts, 0.02)
+    g = torch.Generator().manual_seed(1)
+    vectors = torch.randn(8, dimensions, generator=g) / dimensions
+    table = torch.randn(len(counts), dimensions, generator=g) / 4
+    expected = vectors.clone(), table.clone()
+    reference.pv_dbow_train_(*expected, words, indptr, *chances, 0.2, 0.1, negative, 3, 7, block)
+    given = vectors.clone(), table.clone()
+    where = [x.data_ptr() for x in (*chances, *given)]
+    sizes = (8, len(counts), dimensions)
+    problem = PVDBOW(words.data_ptr(), indptr.data_ptr(), *sizes, *where, 0.2, 0.1, negative, 3, 7, block)
+    kept_words, kept_count = torch.full_like(words, -1), torch.full((8,), -1)
+    kept, longest = pointers(kept_words, kept_count), torch.tensor([-1])
+    assert run("thin", problem, kept, longest) == 0
+    assert int(longest) == int(kept_count.max())
+    assert 64 < int(longest) < int(indptr.diff().max())
+    samples = torch.full((int(longest) * negative,), -1, dtype=torch.int32)
+    before, slope = torch.full((block, 16, dimensions), torch.nan), torch.full((block, 16, 144), torch.nan)
+    assert run("train", problem, kept, int(longest), pointers(samples, before, slope)) == 0
+    torch.testing.assert_close(given, expected, rtol=2e-4, atol=2e-5)
+    assert (given[1] - table).abs().max() > 0.05
+
+    inferred, truth = torch.zeros(8, dimensions), torch.zeros(8, dimensions)
+    reference.pv_dbow_infer_(truth, given[1], words, indptr, *chances, 0.2, negative, 3, 7)
+    problem.vectors = inferred.data_ptr()
+    assert run("infer", problem, kept) == 0
+    torch.testing.assert_close(inferred, truth, rtol=2e-4, atol=2e-5)
+    assert (inferred[3] == 0).all()
+    assert inferred.abs().max() > 0.05
+    same_bits(("pv_dbow", dimensions), *given, inferred)
+
+
+@pytest.mark.parametrize(
+    ("bags", "groups", "repeats", "dimensions"), [(40, 3, 40, 64), (9, 1, 1, 1), (5, 2, 7, 150)]
+)
+def test_bag_sums(run, same_bits, bags: int, groups: int, repeats: int, dimensions: int) -> None:
+    rows, table, weight, known = bag_problem(bags, groups, repeats, 30, dimensions)
+    out, gradients = (
+        torch.full((bags, dimensions), torch.nan),
+        (torch.full_like(table, torch.nan), torch.full_like(weight, torch.nan)),
+    )
+    expected = with_gradients(
+        reference.bag_sums, rows, table.double(), weight.double(), known, dropout=0.4, seed=2**40 + 7
+    )
+    sizes = (bags, groups * repeats, 30, dimensions)
+    problem = Bags(rows.data_ptr(), *sizes, weight.data_ptr(), repeats, known.data_ptr(), 0.4, 2**40 + 7)
+    assert run("bag_sums", problem, table, out) == 0
+    grad = torch.linspace(-1, 1, out.numel()).view_as(out).contiguous()
+    share, total, bound = (
+        torch.full((bags, groups), torch.nan),
+        torch.zeros(30, dimensions, dtype=torch.int64),
+        torch.full((1,), torch.nan),
+    )
+    assert run("bag_gradients", problem, table, grad, pointers(share, total, bound), *gradients) == 0
+    for x, truth in zip((out, *gradients), expected, strict=True):
+        assert_close(x, truth)
+
+    same_bits(("bag_sums", bags), out, *gradients)
+    # A number that is not finite is not lost.
+    grad[0, 0] = torch.inf
+    total.zero_()
+    assert run("bag_gradients", problem, table, grad, pointers(share, total, bound), *gradients) == 0
+    assert gradients[0].isnan().all()

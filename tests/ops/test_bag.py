@@ -5,9 +5,7 @@ import torch
 
 from skelbench import ops
 from skelbench.ops import reference, use_isa
-
-needs_extension = pytest.mark.skipif(not ops.built, reason="the extension is not built")
-LEVELS = ops.isa_levels() if ops.built else []
+from tests.ops.places import DEVICES, PLACES, needs_cuda, needs_extension
 
 
 def problem(bags=150, groups=3, repeats=5, entries=40, dimensions=64, seed=0):
@@ -22,22 +20,47 @@ def problem(bags=150, groups=3, repeats=5, entries=40, dimensions=64, seed=0):
 def with_gradients(function, rows, table, weight, known, **options):
     table, weight = table.clone().requires_grad_(), weight.clone().requires_grad_()
     out = function(rows, table, weight, known, **options)
-    out.backward(torch.linspace(-1, 1, out.numel()).view_as(out))
+    out.backward(torch.linspace(-1, 1, out.numel()).view_as(out).to(out.device))
     return out.detach(), table.grad, weight.grad
 
 
+def on(device, tensors):
+    return [tensor.to(device) for tensor in tensors]
+
+
 @needs_extension
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("dimensions", [1, 19, 64])
+@pytest.mark.parametrize(("device", "level"), PLACES)
+@pytest.mark.parametrize("dimensions", [1, 19, 64, 150])
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_sums_and_gradients_are_those_of_plain_torch(level, dimensions, dropout):
+def test_sums_and_gradients_are_those_of_plain_torch(device, level, dimensions, dropout):
     arguments = problem(dimensions=dimensions)
     options = dict(dropout=dropout, seed=2**40 + 7)
     with use_isa(level):
-        ours = with_gradients(ops.bag_sums, *arguments, **options)
-    torch.testing.assert_close(
-        ours, with_gradients(reference.bag_sums, *arguments, **options), rtol=1e-4, atol=1e-4
-    )
+        ours = with_gradients(ops.bag_sums, *on(device, arguments), **options)
+    expected = with_gradients(reference.bag_sums, *arguments, **options)
+    torch.testing.assert_close(tuple(on("cpu", ours)), expected, rtol=1e-4, atol=1e-4)
+
+
+@needs_extension
+@pytest.mark.parametrize("mark", [pytest.param("cuda", marks=needs_cuda)])
+def test_cuda_sums_like_the_cpu_and_repeats_its_gradients(mark):
+    arguments = problem(bags=900, entries=50)
+    first, again = (with_gradients(ops.bag_sums, *on(mark, arguments), dropout=0.3, seed=1) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    expected = with_gradients(ops.bag_sums, *arguments, dropout=0.3, seed=1)
+    assert torch.equal(first[0].cpu(), expected[0])
+
+
+@needs_extension
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_gradient_that_is_not_finite_is_not_lost(device):
+    rows, table, weight, known = on(device, problem(bags=30))
+    table.requires_grad_()
+    grad = torch.ones(30, table.shape[1], device=device)
+    grad[3, 5] = torch.nan
+    ops.bag_sums(rows, table, weight, known).backward(grad)
+    touched = rows[3][known[rows[3].long()]].long()
+    assert table.grad[touched, 5].isnan().all()
 
 
 @needs_extension
@@ -65,16 +88,20 @@ def test_dropout_leaves_its_share_out_and_follows_the_seed():
     assert float(sums[0].std()) == pytest.approx((100 * 0.3 / 0.7) ** 0.5, rel=0.2)
 
 
-def test_no_bags_and_no_tokens():
-    table, weight, known = torch.ones(2, 3), torch.ones(2), torch.ones(2, dtype=torch.bool)
-    assert ops.bag_sums(torch.zeros(0, 4, dtype=torch.int32), table, weight, known).shape == (0, 3)
-    out = with_gradients(ops.bag_sums, torch.zeros(5, 0, dtype=torch.int32), table, weight, known)
-    assert all((part == 0).all() for part in out)
+@pytest.mark.parametrize("device", DEVICES)
+def test_no_bags_and_no_tokens(device):
+    table, weight, known = on(device, (torch.ones(2, 3), torch.ones(2), torch.ones(2, dtype=torch.bool)))
+    for shape in ((0, 4), (5, 0)):
+        rows = torch.zeros(shape, dtype=torch.int32, device=device)
+        out = with_gradients(ops.bag_sums, rows, table, weight, known)
+        assert out[0].shape == (shape[0], 3)
+        assert all((part == 0).all() for part in out)
 
 
 @needs_extension
-def test_the_op_passes_torchs_own_checks():
-    arguments = problem(bags=6, dimensions=4)
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_op_passes_torchs_own_checks(device):
+    arguments = on(device, problem(bags=6, dimensions=4))
     table, weight = arguments[1].requires_grad_(), arguments[2].requires_grad_()
     torch.library.opcheck(
         torch.ops.skelbench.bag_sums, (arguments[0], table, weight, arguments[3], 0.2, 5),
@@ -92,7 +119,9 @@ def test_the_op_passes_torchs_own_checks():
         ({"dropout": 1.0}, "dropout"),
     ],
 )
-def test_what_cannot_be_is_named(change, message):
-    names = ("rows", "table", "weight", "known")
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_cannot_be_is_named(change, message, device):
+    arguments = dict(zip(("rows", "table", "weight", "known"), problem(), strict=True)) | change
+    placed = {name: x.to(device) if isinstance(x, torch.Tensor) else x for name, x in arguments.items()}
     with pytest.raises((ValueError, RuntimeError), match=message):
-        ops.bag_sums(**dict(zip(names, problem(), strict=True)) | change)
+        ops.bag_sums(**placed)

@@ -54,6 +54,10 @@ def test_an_extension_built_with_cuda_has_every_kernel(device: str) -> None:
         "contrastive",
         "contrastive_backward",
         "wl_subtrees",
+        "pv_dbow_train_",
+        "pv_dbow_infer_",
+        "bag_sums",
+        "bag_sums_backward",
     ):
         assert has_kernel(f"skelbench::{name}", "CUDA"), name
 

@@ -6,9 +6,7 @@ import torch
 
 from skelbench import ops
 from skelbench.ops import _library, use_isa
-
-needs_extension = pytest.mark.skipif(not ops.built, reason="the extension is not built")
-LEVELS = ops.isa_levels() if ops.built else []
+from tests.ops.places import DEVICES, PLACES, needs_cuda, needs_extension
 
 
 def corpus(documents=40, vocabulary=60, longest=150, seed=0):
@@ -27,17 +25,23 @@ def plain(patch):
     patch.setattr(_library, "warn_fallback", lambda: None)
 
 
+def on(device, tensors):
+    return [tensor.to(device) for tensor in tensors]
+
+
 @needs_extension
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("device", "level"), PLACES)
 @pytest.mark.parametrize(
     ("dimensions", "negative", "block"), [(128, 5, 16), (19, 3, 7), (1, 1, 1), (33, 32, 64)]
 )
-def test_trains_and_infers_as_plain_torch(level, dimensions, negative, block, monkeypatch):
+def test_trains_and_infers_as_plain_torch(device, level, dimensions, negative, block, monkeypatch):
     words, indptr, counts = corpus(documents=12)
     options = dict(epochs=2, rate=0.2, sample=0.01, negative=negative, seed=5)
     with use_isa(level):
-        vectors, table = ops.pv_dbow(words, indptr, counts, dimensions=dimensions, block=block, **options)
-        inferred = ops.pv_dbow_infer(words, indptr, counts, table, **options)
+        there = on(device, (words, indptr, counts))
+        vectors, table = ops.pv_dbow(*there, dimensions=dimensions, block=block, **options)
+        inferred = ops.pv_dbow_infer(*there, table, **options)
+    vectors, table, inferred = on("cpu", (vectors, table, inferred))
     plain(monkeypatch)
     expected = ops.pv_dbow(words, indptr, counts, dimensions=dimensions, block=block, **options)
     torch.testing.assert_close((vectors, table), expected, rtol=2e-4, atol=2e-5)
@@ -64,16 +68,29 @@ def test_the_bits_do_not_depend_on_the_threads():
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
-def test_a_vector_does_not_depend_on_its_company():
-    words, indptr, counts = corpus()
+@needs_extension
+@pytest.mark.parametrize("mark", [pytest.param("cuda", marks=needs_cuda)])
+def test_cuda_repeats_its_bits(mark):
+    arguments = on(mark, corpus(100))
+    first, again = (ops.pv_dbow(*arguments, dimensions=24, epochs=2, sample=0.01) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    inferred = [ops.pv_dbow_infer(*arguments, first[1]) for _ in range(2)]
+    assert torch.equal(*inferred)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_vector_does_not_depend_on_its_company(device):
+    words, indptr, counts = on(device, corpus())
     _, table = ops.pv_dbow(words, indptr, counts, dimensions=16, epochs=2, sample=0.01)
     together = ops.pv_dbow_infer(words, indptr, counts, table, epochs=2, sample=0.01)
     for document in (0, 7, 20, 3):
         own = words[indptr[document] : indptr[document + 1]]
-        alone = ops.pv_dbow_infer(own, torch.tensor([0, len(own)]), counts, table, epochs=2, sample=0.01)
+        bounds = torch.tensor([0, len(own)], device=device)
+        alone = ops.pv_dbow_infer(own, bounds, counts, table, epochs=2, sample=0.01)
         assert torch.equal(alone[0], together[document])
     assert (together[3] == 0).all()
-    twice = ops.pv_dbow_infer(own.repeat(2), torch.tensor([0, len(own), 2 * len(own)]), counts, table)
+    bounds = torch.tensor([0, len(own), 2 * len(own)], device=device)
+    twice = ops.pv_dbow_infer(own.repeat(2), bounds, counts, table)
     assert torch.equal(twice[0], twice[1])
 
 
@@ -88,12 +105,14 @@ def test_documents_of_one_length_are_the_same_documents():
     )
 
 
-def test_no_word_is_skipped():
-    words, indptr, counts = corpus(documents=6)
-    table = torch.randn(len(counts), 8)
-    gaps = torch.cat([words[: indptr[1]], torch.full((9,), -1, dtype=torch.int32)])
+@pytest.mark.parametrize("device", DEVICES)
+def test_no_word_is_skipped(device):
+    words, indptr, counts = on(device, corpus(documents=6))
+    table = torch.randn(len(counts), 8, device=device)
+    gaps = torch.cat([words[: indptr[1]], torch.full((9,), -1, dtype=torch.int32, device=device)])
     options = dict(epochs=1, sample=0.0)
-    with_gaps = ops.pv_dbow_infer(gaps, torch.tensor([0, len(gaps)]), counts, table, **options)
+    bounds = torch.tensor([0, len(gaps)], device=device)
+    with_gaps = ops.pv_dbow_infer(gaps, bounds, counts, table, **options)
     assert torch.equal(with_gaps, ops.pv_dbow_infer(words, indptr, counts, table, **options)[:1])
 
 
@@ -164,18 +183,27 @@ def test_learns_what_gensim_learns():
         ({"indptr": torch.tensor([0, 5])}, "indptr"),
     ],
 )
-def test_what_cannot_be_is_named(change, message):
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_cannot_be_is_named(change, message, device):
     words, indptr, counts = corpus()
+    arguments = {"words": words, "indptr": indptr, "counts": counts} | change
+    placed = {name: x.to(device) if isinstance(x, torch.Tensor) else x for name, x in arguments.items()}
     with pytest.raises((TypeError, ValueError, RuntimeError), match=message):
-        ops.pv_dbow(**{"words": words, "indptr": indptr, "counts": counts} | change)
+        ops.pv_dbow(**placed)
 
 
-def test_no_documents_and_no_words():
-    none = torch.empty(0, dtype=torch.int32)
-    vectors, table = ops.pv_dbow(none, torch.tensor([0]), torch.tensor([4]), dimensions=3)
+@pytest.mark.parametrize("device", DEVICES)
+def test_no_documents_and_no_words(device):
+    none, zero, count = on(device, (torch.empty(0, dtype=torch.int32), torch.tensor([0]), torch.tensor([4])))
+    vectors, table = ops.pv_dbow(none, zero, count, dimensions=3)
     assert vectors.shape == (0, 3)
     assert (table == 0).all()
-    assert (ops.pv_dbow_infer(none, torch.tensor([0, 0]), torch.tensor([4]), table + 1) == 0).all()
+    assert (ops.pv_dbow_infer(none, zero.repeat(2), count, table + 1) == 0).all()
+    # Down-sampling may leave nothing.
+    vectors, table = ops.pv_dbow(
+        none.new_zeros(4), torch.tensor([0, 4], device=device), count, dimensions=3, sample=1e-12
+    )
+    assert (table == 0).all()
 
 
 @needs_extension
