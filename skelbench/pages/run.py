@@ -210,6 +210,7 @@ def _detail(
     return {
         "key": row.key,
         "title": row.title,
+        "note": row.note,
         "mark": mark_of(look),
         "seeds": len(scores),
         "first_seed": scores[0].seed,

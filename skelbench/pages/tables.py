@@ -237,6 +237,7 @@ def footnotes(results: Results) -> list[str]:
         sources = sorted({f"the {item.source} on {item.dataset} {item.protocol}" for item in found})
         other = "other training" if comparable(results) else "other data and other training"
         lines.append(f"Published: {listed(sources)}, with the released sampler; {other} than here.")
+    lines += [f"{row.key}: {row.note}" for row, _ in results.rows() if row.note]
     for (test, train), keys in partly(results).items():
         lines.append(
             f"{listed(keys)} {'rests' if len(keys) == 1 else 'rest'} on {test:,} of the test clips and {train:,} of "

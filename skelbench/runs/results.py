@@ -56,6 +56,8 @@ class VariantInfo:
     """One of `skelbench.runs.looks.COLORS`, in every chart; empty where the row has none of its own."""
     marker: str = ""
     """One of `skelbench.runs.looks.MARKERS`, likewise."""
+    note: str = ""
+    """What a reader has to know before comparing the row with others, such as knowledge that others do not have."""
 
 
 @dataclass

@@ -63,13 +63,23 @@ class Variant:
     """One of `skelbench.runs.looks.COLORS`, in every chart; without one, a colour that no other row of the run has."""
     marker: str = ""
     """One of `skelbench.runs.looks.MARKERS`, likewise."""
+    note: str = ""
+    """What a reader has to know before comparing the row with others; the page shows it."""
 
     @property
     def info(self) -> VariantInfo:
         """What a run stores of the row."""
         table = self.table or (_TABLES[self.group] if self.family == "conmlp" else self.family)
         return VariantInfo(
-            self.key, self.title, self.group, self.family, table, self.published, self.color, self.marker
+            self.key,
+            self.title,
+            self.group,
+            self.family,
+            table,
+            self.published,
+            self.color,
+            self.marker,
+            self.note,
         )
 
     @property

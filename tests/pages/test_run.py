@@ -10,6 +10,7 @@ from matplotlib.markers import MarkerStyle
 
 from skelbench.eval import samples
 from skelbench.pages import charts, marks, overview
+from skelbench.pages.markdown import markdown
 from skelbench.pages.run import write
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.looks import MARKERS
@@ -72,6 +73,15 @@ def test_order_is_claimed_only_where_it_holds(page):
 def test_a_variant_no_better_than_the_best_control_is_named(tmp_path):
     write_run(tmp_path, (("conmlp-supcon", 0.5), ("raw-linear", 0.52)))
     assert "Not shown to be better than the best control (raw-linear" in page_of(tmp_path)
+
+
+def test_what_a_reader_has_to_know_of_a_row_is_said(tmp_path):
+    results = write_run(tmp_path, (("tcn-multiview", 0.9), ("majority", 0.2)))
+    note = results.variant("tcn-multiview").note
+    assert "action number" in note
+    # Below the table, and where the row is shown.
+    assert page_of(tmp_path).count(note) == 2
+    assert note in markdown(results)
 
 
 def test_names_from_the_data_are_escaped(page):
