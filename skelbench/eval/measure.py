@@ -25,9 +25,24 @@ THROUGHPUT_RUNS = 5
 
 def macs(fitted: Fitted, clip: Tensor) -> int:
     """Multiply-adds of one padded clip (an int64 (1,) index) through the classifier."""
-    with _plain_recurrent_layers(), FlopCounterMode(display=False) as counter, torch.inference_mode():
-        fitted.inference.eval()(fitted.batch(clip))
+    model = fitted.inference.eval()
+    with _frozen(model), _plain_recurrent_layers(), FlopCounterMode(display=False) as counter:
+        with torch.inference_mode():
+            model(fitted.batch(clip))
     return int(counter.get_total_flops()) // 2
+
+
+@contextlib.contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """No parameter asks for a gradient: torch 2.11's counter fails on a module that is called with one that does."""
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in learned:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
 
 
 @contextlib.contextmanager
