@@ -18,6 +18,8 @@
 #define __align__(bytes) alignas(bytes)
 #define __launch_bounds__(threads)
 
+using std::isfinite;
+using std::isnan;
 using std::max;
 using std::min;
 // As CUDA's, which pass over NaN.

@@ -195,6 +195,29 @@ def test_wanted_gradients_alone_are_written(host: HostOp) -> None:
             torch.testing.assert_close(torch.autograd.grad(loss, sides[wanted])[0], both[1 + wanted])
 
 
+@pytest.mark.parametrize(("n", "m"), [(0, 5), (5, 0), (0, 0)])
+def test_without_a_pair_the_gradients_are_zeros(host: HostOp, n: int, m: int) -> None:
+    z, labels = sample(n, 4, 2)
+    c, c_labels = sample(m, 4, 2)
+    for host.deterministic in (False, True):
+        found = value_and_gradients(
+            host.loss, z, labels, c, contrast_labels=c_labels, self_offset=None, reduction="sum"
+        )
+        assert [x.shape for x in found] == [(), (n, 4), (m, 4)]
+        assert all((x == 0).all() for x in found)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_row_that_is_not_finite_reaches_every_loss(host: HostOp, value: float) -> None:
+    """Even where its products with all others are -inf and it is nobody's positive."""
+    z, labels = sample(70, 6, 4)
+    z = z.abs()
+    z[66] = value
+    labels[66] = 9
+    for contrasts in ({}, {"contrasts": z, "contrast_labels": labels, "self_offset": None}):
+        assert ops.contrastive_loss(z, labels, reduction="none", **contrasts)[:66].isnan().all()
+
+
 @pytest.mark.parametrize("bits", [64, 33])
 @pytest.mark.parametrize("graphs", [0, 1, 9, 40])
 @pytest.mark.parametrize("iterations", [0, 3])
