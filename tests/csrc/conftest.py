@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from torch import Tensor
@@ -30,7 +31,8 @@ def launched(source: str) -> str:
         kernel, configuration, arguments = match.groups()
         shape, shared, stream = configuration.rsplit(",", 2)
         function = "nullptr" if shared.strip() == "0" else f"reinterpret_cast<const void*>(&{kernel})"
-        return f"fibres::launch({function}, {shape}, {shared}, {stream}, [=] {{ {kernel}({arguments}); }});"
+        launch = f'fibres::launch("{kernel}", {function}, {shape}, {shared}, {stream}, '
+        return f"{launch}[=] {{ {kernel}({arguments}); }});"
 
     source = re.sub(r"(\w+(?:<[^<>]*>)?)\s*<<<(.*?)>>>\((.*?)\);", call, source, flags=re.DOTALL)
     assert "<<<" not in source
@@ -67,8 +69,14 @@ def built(folder: Path, sources: dict[str, str], entry: Path) -> ctypes.CDLL:
     objects = [str(folder / name) for name in ("kernels.o", "fibres.o")]
     subprocess.run([str(COMPILER), "-shared", *objects, "-o", str(library)], check=True)
     loaded = ctypes.CDLL(str(library))
-    loaded.host_fault.restype = ctypes.c_char_p
+    loaded.host_fault.restype = loaded.host_launches.restype = ctypes.c_char_p
     return loaded
+
+
+def every_launcher(folder: Path) -> ctypes.CDLL:
+    """The launchers of every op."""
+    sources = {f"{path.parent.name}_cuda.cpp": path.read_text() for path in sorted(CSRC.glob("*/cuda.cu"))}
+    return built(folder, sources, HERE / "kernels.cpp")
 
 
 @pytest.fixture(scope="session")
@@ -76,8 +84,16 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The launchers of every op."""
     if COMPILER is None:
         pytest.skip("needs g++")
-    sources = {f"{path.parent.name}_cuda.cpp": path.read_text() for path in sorted(CSRC.glob("*/cuda.cu"))}
-    return built(tmp_path_factory.mktemp("kernels"), sources, HERE / "kernels.cpp")
+    return every_launcher(tmp_path_factory.mktemp("kernels"))
+
+
+class Launch(NamedTuple):
+    """A launch of a kernel, by the kernel's name in the source: thread blocks, their threads and dynamic memory."""
+
+    kernel: str
+    blocks: tuple[int, int, int]
+    threads: int
+    shared: int
 
 
 class Host:
@@ -107,6 +123,19 @@ class Host:
         for tensor in self.lent:
             self.library.host_lend(Pointer(tensor.data_ptr()), Integer(tensor.nbytes))
         return int(getattr(self.library, name)(*converted))
+
+    def launches(self, name: str, *arguments: object) -> list[Launch]:
+        """What a launcher would launch: nothing runs, and no pointer is followed."""
+        self.library.host_dry(1)
+        status = self(name, *arguments)
+        lines = self.library.host_launches().decode().splitlines()
+        self.library.host_dry(0)
+        if status:
+            raise RuntimeError(f"{name}: {self.fault()}")
+        return [
+            Launch(kernel, (int(x), int(y), int(z)), int(threads), int(shared))
+            for x, y, z, threads, shared, kernel in (line.split(" ", 5) for line in lines)
+        ]
 
     def fault(self) -> str:
         """What went wrong first in the last call that did not return 0."""

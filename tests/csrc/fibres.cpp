@@ -52,6 +52,10 @@ Call body;
 int order = 0;
 int first_error = kSuccess;
 std::string message;
+// The kernel that runs, and one line for each launch.
+const char* kernel_name = "";
+std::string launches;
+bool only_recorded = false;
 std::map<const void*, size_t> allowed;
 
 // What a kernel may touch besides its stack: lent memory, its arguments, its shared memory, and what this
@@ -78,8 +82,9 @@ void record(int error, const char* what) {
     first_error = error;
     message = what;
     if (running)
-        message += ", in block (" + std::to_string(block.x) + ", " + std::to_string(block.y) + ", " +
-                   std::to_string(block.z) + "), thread " + std::to_string(thread.x);
+        message += std::string(", in ") + kernel_name + ", block (" + std::to_string(block.x) + ", " +
+                   std::to_string(block.y) + ", " + std::to_string(block.z) + "), thread " +
+                   std::to_string(thread.x);
 }
 
 // Where the library of the kernels lies.
@@ -223,7 +228,11 @@ int allow_shared(const void* kernel, size_t bytes) {
     return kSuccess;
 }
 
-void launch(const void* function, dim3 blocks, dim3 size, size_t bytes, Call call) {
+bool dry() {
+    return only_recorded;
+}
+
+void launch(const char* name, const void* function, dim3 blocks, dim3 size, size_t bytes, Call call) {
     if (first_error) return;
     const uint64_t count = uint64_t{size.x} * size.y * size.z;
     const uint64_t total = uint64_t{blocks.x} * blocks.y * blocks.z;
@@ -234,6 +243,12 @@ void launch(const void* function, dim3 blocks, dim3 size, size_t bytes, Call cal
         return record(kInvalidConfiguration, "blocks of more dimensions than one do not run here");
     if (bytes > kSharedUnasked && (!allowed.contains(function) || bytes > allowed[function]))
         return record(kInvalidConfiguration, "more shared memory than cudaFuncSetAttribute allowed");
+    kernel_name = name;
+    for (const uint64_t number :
+         {uint64_t{blocks.x}, uint64_t{blocks.y}, uint64_t{blocks.z}, count, uint64_t{bytes}})
+        launches += std::to_string(number) + ' ';
+    launches += std::string(name) + '\n';
+    if (only_recorded) return;
     static const Region here = find_library();
     library = here;
     body = call;
@@ -347,6 +362,13 @@ void host_lend(const void* data, int64_t bytes) {
 void host_take_back() {
     fibres::take_back();
     fibres::first_error = fibres::kSuccess;
+}
+void host_dry(int only_record) {
+    fibres::only_recorded = only_record;
+    fibres::launches.clear();
+}
+const char* host_launches() {
+    return fibres::launches.c_str();
 }
 const char* host_fault() {
     return fibres::message.c_str();

@@ -42,13 +42,17 @@ struct Call {
     const void* kernel;
     size_t bytes;
 };
-// function: the kernel where it has shared memory whose size the launch says.
-void launch(const void* function, dim3 blocks, dim3 threads, size_t shared, Call call);
+// name: of the kernel. function: the kernel where it has shared memory whose size the launch says.
+void launch(const char* name, const void* function, dim3 blocks, dim3 threads, size_t shared, Call call);
 template <class Kernel>
-void launch(const void* function, dim3 blocks, dim3 threads, size_t shared, void*, const Kernel& kernel) {
-    launch(function, blocks, threads, shared,
+void launch(const char* name, const void* function, dim3 blocks, dim3 threads, size_t shared, void*,
+            const Kernel& kernel) {
+    launch(name, function, blocks, threads, shared,
            {[](const void* k) { (*static_cast<const Kernel*>(k))(); }, &kernel, sizeof kernel});
 }
+
+// Whether launches are only recorded, and no memory is touched.
+bool dry();
 
 // The first error since the last call.
 int last_error();
