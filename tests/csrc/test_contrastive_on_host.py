@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from skelbench import ops
-from skelbench.ops import contrastive, reference
+from skelbench.ops import _contrastive, reference
 from tests.csrc.conftest import ORDERS, Host, Pointer, names, structure
 from tests.csrc.conftest import Integer as Number
 from tests.ops.places import needs_extension
@@ -47,8 +47,8 @@ class HostOp:
         self.deterministic = False
         methods = {
             "forward": staticmethod(self.forward),
-            "setup_context": staticmethod(contrastive._setup_context),
-            "backward": staticmethod(contrastive._backward),
+            "setup_context": staticmethod(_contrastive._setup_context),
+            "backward": staticmethod(_contrastive._backward),
         }
         self.function: Any = type("Function", (torch.autograd.Function,), methods)
 
@@ -117,7 +117,7 @@ class HostOp:
 @pytest.fixture
 def host(kernels: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> HostOp:
     op = HostOp(Host(kernels, ORDERS["stirred"]))
-    monkeypatch.setattr(contrastive, "_op", op)
+    monkeypatch.setattr(_contrastive, "op", op)
     return op
 
 
