@@ -50,13 +50,21 @@ class _ContrastiveLoss(nn.Module):
         self.reduction = reduction
 
     def forward(
-        self, embeddings: Tensor, labels: Tensor | None = None, *, negatives: Tensor | None = None
+        self,
+        embeddings: Tensor,
+        labels: Tensor | None = None,
+        *,
+        positives: Tensor | None = None,
+        negatives: Tensor | None = None,
     ) -> Tensor:
         """Loss of a batch.
 
         Args:
             embeddings: (N, D) or (B, views, D), float32, float64, bfloat16 or float16; normalised here.
-            labels: integer (N,) or (B,); may be left out for (B, views, D): every clip its own class.
+            labels: integer (N,) or (B,); may be left out for (B, views, D): every clip its own class. Or (N, L) or
+                (B, L): up to L labels of a row or clip, -1 for none; those with one in common are positives.
+            positives: bool (N, N) or (B, B), instead of labels: which rows, or rows of which clips, are an anchor's
+                positives. Several labels and a mask run in plain torch, at its speed, block by block of anchors.
             negatives: (K, D), embeddings' dtype: a queue of further rows that every anchor is compared with and that
                 are nobody's positives; normalised here. Gradients flow to them.
 
@@ -70,18 +78,20 @@ class _ContrastiveLoss(nn.Module):
             RuntimeError: a row (named by its number) is NaN or infinite, or its length overflows float32. With
                 `negatives`, the rows are called contrasts, the batch's first. On CUDA the loss is NaN instead.
         """
-        rows, row_labels = _rows(embeddings, labels)
+        rows, row_labels, positives = _rows(embeddings, labels, positives)
         rows = _normalised(rows)
         contrasts = contrast_labels = None
         if negatives is not None:
             check_tensor("negatives", negatives, ("K", rows.shape[1]), embeddings.dtype, like=embeddings)
-            # A label that no anchor has.
-            nobodys = row_labels.max() + 1 if len(row_labels) else row_labels.new_zeros(())
             contrasts = torch.cat([rows, _normalised(negatives)])
-            contrast_labels = torch.cat([row_labels, nobodys.expand(len(negatives))])
+            if positives is not None:
+                positives = torch.cat([positives, positives.new_zeros(len(rows), len(negatives))], 1)
+            elif row_labels is not None:
+                contrast_labels = torch.cat([row_labels, _nobodys(row_labels, len(negatives))])
         return contrastive_loss(
             rows,
             row_labels,
+            positives=positives,
             temperature=self.temperature,
             k1=self.k1,
             k2=self.k2,
@@ -113,24 +123,42 @@ def _normalised(rows: Tensor) -> Tensor:
     return unit
 
 
-def _rows(embeddings: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-    """(N, D) rows and their int64 labels (N,) from either call style; the views of a clip stay together."""
+def _nobodys(labels: Tensor, count: int) -> Tensor:
+    """A label that no row has, for `count` more rows."""
+    if labels.dim() == 2:
+        return labels.new_full((count, labels.shape[1]), -1)
+    return (labels.max() + 1 if len(labels) else labels.new_zeros(())).expand(count)
+
+
+def _rows(
+    embeddings: Tensor, labels: Tensor | None, positives: Tensor | None
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """(N, D) rows and their int64 labels or mask from either call style; the views of a clip stay together."""
     views = isinstance(embeddings, Tensor) and embeddings.dim() == 3
     check_tensor("embeddings", embeddings, ("B", "views", "D") if views else ("N", "D"), *FLOATS)
     shape = tuple(embeddings.shape)
     if shape[-1] == 0:
         raise ValueError(f"embeddings must be (N, D) or (B, views, D) with D > 0, not {shape}")
+    if positives is not None:
+        check_tensor("positives", positives, (shape[0], shape[0]), torch.bool, like=embeddings)
+        if labels is not None:
+            raise ValueError("positives goes without labels: give one or the other")
+        if views:
+            positives = positives.repeat_interleave(shape[1], 0).repeat_interleave(shape[1], 1)
+            embeddings = embeddings.flatten(0, 1)
+        return embeddings, None, positives
     if labels is None:
         if not views:
             raise ValueError(
                 f"labels must be given with embeddings {shape}; only (B, views, D) may go without"
             )
         labels = torch.arange(shape[0], device=embeddings.device)
-    check_tensor("labels", labels, (embeddings.shape[0],), *_LABELS, like=embeddings)
+    several = isinstance(labels, Tensor) and labels.dim() == 2
+    check_tensor("labels", labels, (shape[0], "L") if several else (shape[0],), *_LABELS, like=embeddings)
     labels = labels.to(torch.int64)
     if views:
-        return embeddings.flatten(0, 1), labels.repeat_interleave(embeddings.shape[1])
-    return embeddings, labels
+        return embeddings.flatten(0, 1), labels.repeat_interleave(shape[1], 0), None
+    return embeddings, labels, None
 
 
 class SupConLoss(_ContrastiveLoss):
@@ -181,7 +209,7 @@ class TCLLoss(_ContrastiveLoss):
         """Make the loss.
 
         Args:
-            temperature: tau in [1e-10, 1e10]; a learned one needs k1 = 0.
+            temperature: tau in [1e-10, 1e10]; an `nn.Parameter` with one number is learned.
             k1: weight of the positives' repelling term, 0 or in [1e-30, 1e30].
             k2: weight of the negatives, 0 or in [1e-30, 1e30].
             reduction: "mean" over the anchors with a positive, "sum", or "none".

@@ -6,7 +6,8 @@
 
 namespace skelbench {
 
-// Calls body(begin, end, context) on disjoint ranges that cover [0, count). Each is at least `grain` long.
+// Calls body(begin, end, context) on disjoint ranges that cover [0, count). Each is at least `grain` long, or
+// the whole.
 void parallel_ranges(int64_t count, int64_t grain, void (*body)(int64_t, int64_t, void*), void* context);
 
 // The most threads that parallel_ranges uses.

@@ -67,10 +67,41 @@ class DifferentiableOp:
         return call
 
     def _refuse(self, ctx: Any, *gradients: Any) -> None:
-        raise NotImplementedError(
-            f"skelbench::{self._name} has a first derivative in reverse mode only; skelbench.ops.reference has "
-            "the same op in plain torch, with every derivative"
-        )
+        raise refusal(self._name)
+
+
+class WithoutDerivative(torch.autograd.Function):
+    """A derivative of an op, of some tensors, whose own derivative does not exist."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, name: str, *of: Tensor) -> Tensor:
+        """The same numbers."""
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep the op's name."""
+        _, ctx.name, *_ = inputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        """Raise."""
+        raise refusal(ctx.name)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        """Raise."""
+        raise refusal(ctx.name)
+
+
+def refusal(name: str) -> NotImplementedError:
+    """The error for a derivative that an op does not have."""
+    return NotImplementedError(
+        f"skelbench::{name} has a first derivative in reverse mode only; skelbench.ops.reference has the same op in "
+        "plain torch, with every derivative"
+    )
 
 
 def transforms_are_active() -> bool:

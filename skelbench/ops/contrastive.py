@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-from skelbench.ops import _library, reference
-from skelbench.ops._autograd import DifferentiableOp, has_tangent, transforms_are_active
-from skelbench.ops.checks import FLOATS, check_integer, check_number, check_tensor
+from skelbench.ops import _contrastive, _library, reference
+from skelbench.ops._autograd import has_tangent, transforms_are_active
+from skelbench.ops.checks import FLOATS, check_dense, check_integer, check_number, check_tensor
 
 TEMPERATURES = (1e-10, 1e10)
 """Range of the temperature. 1/tau and its products with similarities are finite in float32 there."""
@@ -20,8 +21,9 @@ REDUCTIONS = ("mean", "sum", "none")
 
 def contrastive_loss(
     embeddings: Tensor,
-    labels: Tensor,
+    labels: Tensor | None = None,
     *,
+    positives: Tensor | None = None,
     temperature: float | Tensor = 0.07,
     k1: float = 0.0,
     k2: float = 1.0,
@@ -32,8 +34,7 @@ def contrastive_loss(
 ) -> Tensor:
     """Contrastive loss of unit embeddings against all others, memory O((N + M) D).
 
-    With P(i) the other rows of anchor i's label, N(i) the rows of other labels, s_ij = z_i . z_j and tau the
-    temperature:
+    With P(i) the other rows of anchor i's label, N(i) the rest, s_ij = z_i . z_j and tau the temperature:
 
         D_i = sum_{p in P(i)} exp(s_ip/tau) + k1 sum_{p in P(i)} exp(-s_ip) + k2 sum_{n in N(i)} exp(s_in/tau)
         L_i = log D_i - (1/|P(i)|) sum_{p in P(i)} s_ip/tau
@@ -55,16 +56,19 @@ def contrastive_loss(
     Args:
         embeddings: (N, D) float32, float64, bfloat16 or float16. Meant to be unit rows: the op does not
             normalise (`skelbench.losses` does). Rows of any length give the formula's value, at less speed.
-        labels: (N,) int64.
-        temperature: tau in [1e-10, 1e10]. A tensor with one number may need a gradient if k1 = 0; half-precision
-            embeddings are then computed in float32. On a GPU its range is not checked. In compiled code, pass one
-            that changes as a tensor: torch compiles an op anew for each value of a number.
+        labels: int64 (N,); or (N, L), up to L labels per row and -1 for none: rows with one in common are positives.
+            Several labels run in plain torch, in float32 at least, block by block of anchors.
+        positives: bool (N, M), instead of labels: which contrasts are an anchor's positives. An anchor is never its
+            own. Runs as several labels do.
+        temperature: tau in [1e-10, 1e10]. A tensor with one number may need a gradient; half-precision embeddings are
+            then computed in float32. On a GPU its range is not checked. In compiled code, pass one that changes as a
+            tensor, with k1 = 0: torch compiles an op anew for each value of a number.
         k1: weight of the positives' repelling term (without tau), 0 or in [1e-30, 1e30].
         k2: weight of the negatives, 0 or in [1e-30, 1e30].
         contrasts: (M, D), embeddings' dtype and device: what anchors are compared with, if not with each
             other. A data-parallel rank passes the gathered batch; a queue of negatives is appended to the batch under
             a label that no anchor has. Gradients flow to both.
-        contrast_labels: (M,) int64, with `contrasts`.
+        contrast_labels: int64 (M,), or (M, L'), with `contrasts` and labels.
         self_offset: anchor i is contrast i + self_offset, and is not compared with it; None: no contrast is
             an anchor.
         reduction: "mean" over the anchors with a positive, "sum", or "none" (N,).
@@ -78,27 +82,36 @@ def contrastive_loss(
         RuntimeError: a row (named) is NaN or infinite. On CUDA, where nothing may wait for the device, the loss is NaN
             instead.
     """
-    _check(embeddings, labels, contrasts, contrast_labels, self_offset)
+    _check(embeddings, labels, positives, contrasts, contrast_labels, self_offset)
     check_temperature(temperature)
     for name, value in (("k1", k1), ("k2", k2)):
         check_number(name, value, *WEIGHTS, or_zero=True)
     check_reduction(reduction)
-    if isinstance(temperature, Tensor):
-        embeddings, contrasts, temperature = _absorb(embeddings, contrasts, temperature, k1)
-    compiled = _library.has_kernels(embeddings) and not has_tangent(embeddings, contrasts)
-    if compiled and reduction != "none" and embeddings.device.type == "cpu":
+    compiled = _library.has_kernels(embeddings) and not has_tangent(embeddings, contrasts, temperature)
+    several = labels is None or labels.dim() == 2
+    learned = None
+    if isinstance(temperature, Tensor) and compiled and not several:
+        embeddings, contrasts, temperature, learned = _absorb(embeddings, contrasts, temperature, k1)
+    if several:
+        settings = {"temperature": temperature, "k1": k1, "k2": k2}
+        losses, count = _in_blocks(
+            embeddings, labels, positives, contrasts, contrast_labels, self_offset, settings
+        )
+    else:
+        assert labels is not None
         batch = embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset
-        loss: Tensor = _reduced(*batch, reduction == "mean", _needed(embeddings), _needed(contrasts))[0]
-        return loss
-    losses, positives = _losses(
-        embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset, compiled
-    )
+        if compiled and learned is None and reduction != "none" and embeddings.device.type == "cpu":
+            loss: Tensor = _contrastive.reduced(
+                *batch, reduction == "mean", _needed(embeddings), _needed(contrasts)
+            )[0]
+            return loss
+        losses, count = _losses(*batch, compiled, learned)
     # The reduced op leaves out a term that is the only one by itself.
     others = (embeddings if contrasts is None else contrasts).shape[0]
     others -= contrasts is None or self_offset is not None
     if k1 == 0 and (k2 == 0 or others == 1):
-        losses = losses * (positives != 1)
-    return reference.reduce(losses, positives > 0, reduction)
+        losses = losses * (count != 1)
+    return reference.reduce(losses, count > 0, reduction)
 
 
 def count_positives(
@@ -164,20 +177,19 @@ def _is_wrapped(x: Tensor) -> bool:
 
 def _absorb(
     embeddings: Tensor, contrasts: Tensor | None, temperature: Tensor, k1: float
-) -> tuple[Tensor, Tensor | None, float]:
-    """Rows whose loss at temperature 1 is that of `embeddings` at `temperature`, for autograd to differentiate.
+) -> tuple[Tensor, Tensor | None, float, Tensor | None]:
+    """Rows and a number in place of a temperature that is a tensor, and that tensor where it still needs a gradient.
 
-    With k1 = 0 the temperature occurs in s/tau only, and (z_i / sqrt(tau)) . (z_j / sqrt(tau)) is s_ij/tau.
+    With k1 = 0 the temperature occurs in s/tau only, and (z_i / sqrt(tau)) . (z_j / sqrt(tau)) is s_ij/tau: autograd
+    differentiates the rows.
     """
     if k1 > 0:
-        if temperature.requires_grad and torch.is_grad_enabled():
-            raise ValueError(
-                f"temperature needs a gradient, which exists for k1 = 0 only (k1 is {k1}); give a number, or use "
-                "skelbench.ops.reference.contrastive_loss, whose memory is O(N M)"
-            )
-        return embeddings, contrasts, float(temperature)
+        if not (temperature.requires_grad and torch.is_grad_enabled()):
+            return embeddings, contrasts, float(temperature), None
+        number = float(temperature.detach())
+        return _widened(embeddings), None if contrasts is None else _widened(contrasts), number, temperature
     scale = temperature.reshape(()).rsqrt()
-    return _widened(embeddings) * scale, None if contrasts is None else _widened(contrasts) * scale, 1.0
+    return _widened(embeddings) * scale, None if contrasts is None else _widened(contrasts) * scale, 1.0, None
 
 
 def _widened(rows: Tensor) -> Tensor:
@@ -185,21 +197,69 @@ def _widened(rows: Tensor) -> Tensor:
     return rows.float() if rows.dtype in (torch.bfloat16, torch.float16) else rows
 
 
+# Similarities of a block of anchors where several labels or a mask say which are positives.
+_BLOCK = 2**20
+
+
+def _in_blocks(
+    embeddings: Tensor,
+    labels: Tensor | None,
+    positives: Tensor | None,
+    contrasts: Tensor | None,
+    contrast_labels: Tensor | None,
+    self_offset: int | None,
+    settings: dict[str, Any],
+) -> tuple[Tensor, Tensor]:
+    """Loss of each anchor and its number of positives in plain torch, each block computed anew for its gradient."""
+    rows, others = _widened(embeddings), _widened(embeddings if contrasts is None else contrasts)
+    for name, x in (("embeddings", rows), ("contrasts", others)):
+        _check_finite(name, x)
+    if contrasts is None:
+        self_offset, contrast_labels = 0, labels
+
+    def block(anchors: Tensor, others: Tensor, temperature: Any, first: int) -> tuple[Tensor, Tensor]:
+        part = slice(first, first + len(anchors))
+        if positives is None:
+            assert labels is not None
+            assert contrast_labels is not None
+            mask = reference.share_a_label(labels[part], contrast_labels)
+        else:
+            mask = positives[part]
+        offset = None if self_offset is None else self_offset + first
+        call = settings | {"temperature": temperature, "self_offset": offset}
+        return reference.contrastive_rows(anchors, None, others, positives=mask, **call)
+
+    size = max(_BLOCK // max(len(others), 1), 1)
+    # Transforms of torch.func do not know checkpoints.
+    anew = torch.is_grad_enabled() and not transforms_are_active() and len(rows) > size
+    found = []
+    for number, anchors in enumerate(rows.split(size)):
+        call = anchors, others, settings["temperature"], number * size
+        found.append(
+            checkpoint(block, *call, use_reentrant=False, preserve_rng_state=False) if anew else block(*call)
+        )
+    losses, counts = zip(*found, strict=True)
+    return torch.cat(losses), torch.cat(counts)
+
+
 def _losses(
     embeddings: Tensor,
     labels: Tensor,
     contrasts: Tensor | None,
     contrast_labels: Tensor | None,
-    temperature: float,
+    temperature: float | Tensor,
     k1: float,
     k2: float,
     self_offset: int | None,
     compiled: bool,
+    learned: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Loss of each anchor and its number of positives, both (N,)."""
+    """Loss of each anchor and its number of positives, both (N,); `learned`: the temperature, if it has a gradient."""
     if not compiled:
         if not _library.built:
             _library.warn_fallback()
+        if isinstance(temperature, Tensor):
+            embeddings, contrasts = _widened(embeddings), None if contrasts is None else _widened(contrasts)
         _check_finite("embeddings", embeddings)
         if contrasts is not None:
             _check_finite("contrasts", contrasts)
@@ -214,9 +274,11 @@ def _losses(
             self_offset=self_offset,
         )
     switches = _tf32(), torch.are_deterministic_algorithms_enabled()
-    losses, _, positives = _op(
-        embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset, *switches
-    )
+    batch = embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset, *switches
+    losses, lse, positives = _contrastive.op(*batch)
+    if learned is not None:
+        gradient: Any = _contrastive.TemperatureGradient.apply
+        losses = losses + gradient(learned, lse.detach(), positives, *batch)
     return losses, positives
 
 
@@ -235,7 +297,8 @@ def _tf32() -> bool:
 
 def _check(
     embeddings: Tensor,
-    labels: Tensor,
+    labels: Tensor | None,
+    positives: Tensor | None,
     contrasts: Tensor | None,
     contrast_labels: Tensor | None,
     self_offset: int | None,
@@ -244,13 +307,26 @@ def _check(
     n, d = embeddings.shape
     if d == 0:
         raise ValueError(f"embeddings must be (N, D) with D > 0, not {tuple(embeddings.shape)}")
-    check_tensor("labels", labels, (n,), torch.int64, like=embeddings)
-    if (contrasts is None) != (contrast_labels is None):
-        raise ValueError("contrasts and contrast_labels go together: give both or neither")
+    m = n
     if contrasts is not None:
         check_tensor("contrasts", contrasts, ("M", d), embeddings.dtype, like=embeddings)
-        check_tensor("contrast_labels", contrast_labels, (contrasts.shape[0],), torch.int64, like=embeddings)
-    _check_offset(n, n if contrasts is None else contrasts.shape[0], self_offset)
+        m = contrasts.shape[0]
+    if positives is not None:
+        if labels is not None or contrast_labels is not None:
+            raise ValueError("positives goes without labels and contrast_labels: give one or the other")
+        check_tensor("positives", positives, (n, m), torch.bool, like=embeddings)
+        check_dense("positives", positives)
+    else:
+        if labels is None:
+            raise TypeError("labels must be given, or positives")
+        several = isinstance(labels, Tensor) and labels.dim() == 2
+        check_tensor("labels", labels, (n, "L") if several else (n,), torch.int64, like=embeddings)
+        if (contrasts is None) != (contrast_labels is None):
+            raise ValueError("contrasts and contrast_labels go together: give both or neither")
+        if contrasts is not None:
+            shape = (m, "L'") if several else (m,)
+            check_tensor("contrast_labels", contrast_labels, shape, torch.int64, like=embeddings)
+    _check_offset(n, m, self_offset)
 
 
 def _check_finite(name: str, rows: Tensor) -> None:
@@ -272,92 +348,3 @@ def _check_offset(anchors: int, contrasts: int, self_offset: int | None) -> None
             "None if contrasts hold no anchor"
         )
     check_integer("self_offset", self_offset, 0, contrasts - anchors)
-
-
-def _sum_dtype(embeddings: Tensor) -> torch.dtype:
-    """The dtype of losses, and of sums over rows."""
-    return torch.float64 if embeddings.dtype == torch.float64 else torch.float32
-
-
-def _fake(embeddings: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
-    n = embeddings.shape[0]
-    return (
-        embeddings.new_empty(n, dtype=_sum_dtype(embeddings)),
-        embeddings.new_empty(n, dtype=torch.float64),
-        embeddings.new_empty(n, dtype=torch.int64),
-    )
-
-
-def _fake_backward(
-    grad: Tensor,
-    lse: Tensor,
-    positives: Tensor,
-    embeddings: Tensor,
-    labels: Tensor,
-    contrasts: Tensor | None,
-    *rest: Any,
-) -> tuple[Tensor, Tensor]:
-    *_, need_embeddings, need_contrasts = rest
-    n, d = embeddings.shape
-    m = contrasts.shape[0] if contrasts is not None and need_contrasts else 0
-    return embeddings.new_empty(n if need_embeddings else 0, d), embeddings.new_empty(m, d)
-
-
-def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    embeddings, labels, contrasts, contrast_labels, *ctx.settings = inputs
-    _, lse, count = output
-    ctx.mark_non_differentiable(lse, count)
-    ctx.save_for_backward(embeddings, labels, contrasts, contrast_labels, lse, count)
-
-
-def _backward(ctx: Any, grad: Tensor, _lse: Tensor, _count: Tensor) -> tuple[Tensor | None, ...]:
-    embeddings, labels, contrasts, contrast_labels, lse, count = ctx.saved_tensors
-    need_z, need_c = ctx.needs_input_grad[0], contrasts is not None and ctx.needs_input_grad[2]
-    grad_z, grad_c = _op.gradient(
-        grad, lse, count, embeddings, labels, contrasts, contrast_labels, *ctx.settings, need_z, need_c
-    )
-    rest = (None,) * (1 + len(ctx.settings))
-    return grad_z if need_z else None, None, grad_c if need_c else None, *rest
-
-
-def _fake_reduced(
-    embeddings: Tensor, labels: Tensor, contrasts: Tensor | None, *rest: Any
-) -> tuple[Tensor, ...]:
-    *_, need_embeddings, need_contrasts = rest
-    dtype, (n, d) = _sum_dtype(embeddings), embeddings.shape
-    m = contrasts.shape[0] if contrasts is not None and need_contrasts else 0
-    sizes = (), (n if need_embeddings else 0, d), (m, d)
-    return tuple(embeddings.new_empty(size, dtype=dtype) for size in sizes)
-
-
-def _fake_reduced_backward(
-    grad: Tensor, grad_embeddings: Tensor, grad_contrasts: Tensor, embeddings: Tensor, *_: Any
-) -> tuple[Tensor, ...]:
-    return tuple(torch.empty_like(x, dtype=embeddings.dtype) for x in (grad_embeddings, grad_contrasts))
-
-
-def _setup_reduced(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    embeddings, _, contrasts, *_ = inputs
-    _, *gradients = output
-    ctx.mark_non_differentiable(*gradients)
-    # No zeros of the size of the rows, for outputs without a gradient.
-    ctx.set_materialize_grads(False)
-    # The rows are kept because the gradients depend on them, which a second derivative must not miss.
-    ctx.save_for_backward(*gradients, embeddings, contrasts)
-
-
-def _reduced_backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
-    if grad is None:
-        return (None,) * 11
-    need_z, need_c = ctx.needs_input_grad[0], ctx.needs_input_grad[2]
-    grad_z, grad_c = _reduced.gradient(grad, *ctx.saved_tensors)
-    return grad_z if need_z else None, None, grad_c if need_c else None, *[None] * 8
-
-
-if _library.built:
-    torch.library.register_fake("skelbench::contrastive")(_fake)
-    torch.library.register_fake("skelbench::contrastive_backward")(_fake_backward)
-    _op = DifferentiableOp("contrastive", _setup_context, _backward)
-    torch.library.register_fake("skelbench::contrastive_reduced")(_fake_reduced)
-    torch.library.register_fake("skelbench::contrastive_reduced_backward")(_fake_reduced_backward)
-    _reduced = DifferentiableOp("contrastive_reduced", _setup_reduced, _reduced_backward)

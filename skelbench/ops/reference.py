@@ -15,10 +15,11 @@ from skelbench.ops.clips import RaggedClips
 
 def contrastive_rows(
     embeddings: Tensor,
-    labels: Tensor,
+    labels: Tensor | None,
     contrasts: Tensor | None = None,
     contrast_labels: Tensor | None = None,
     *,
+    positives: Tensor | None = None,
     temperature: float | Tensor = 0.07,
     k1: float = 0.0,
     k2: float = 1.0,
@@ -30,7 +31,9 @@ def contrastive_rows(
     maximum taken over the terms that are there, so that it holds for any temperature.
     """
     others = embeddings if contrasts is None else contrasts
-    other_labels = labels if contrast_labels is None else contrast_labels
+    if positives is None:
+        assert labels is not None
+        positives = share_a_label(labels, labels if contrast_labels is None else contrast_labels)
     n, m = embeddings.shape[0], others.shape[0]
     # As the op: autocast would round the product.
     with torch.autocast(embeddings.device.type, enabled=False):
@@ -41,7 +44,7 @@ def contrastive_rows(
     elif self_offset is not None:
         rows = torch.arange(n, device=embeddings.device)
         valid[rows, rows + self_offset] = False
-    positive = valid & (labels[:, None] == other_labels[None, :])
+    positive = valid & positives
     negative = valid & ~positive
     logits = similarity / temperature
     terms = [logits.masked_fill(~positive, -torch.inf)]
@@ -60,8 +63,19 @@ def contrastive_rows(
     return torch.where(anchor, loss, loss.new_zeros(())), count
 
 
+def share_a_label(labels: Tensor, others: Tensor) -> Tensor:
+    """Which rows have a label in common, bool (N, M), from one label per row or from several, of which -1 is none."""
+    if labels.dim() == 1:
+        return labels[:, None] == others[None, :]
+    shared = torch.zeros(len(labels), len(others), dtype=torch.bool, device=labels.device)
+    for own in labels.unbind(1):
+        for other in others.unbind(1):
+            shared |= (own[:, None] == other[None, :]) & (own != -1)[:, None]
+    return shared
+
+
 def contrastive_loss(
-    embeddings: Tensor, labels: Tensor, *, reduction: str = "mean", **options: Any
+    embeddings: Tensor, labels: Tensor | None, *, reduction: str = "mean", **options: Any
 ) -> Tensor:
     """`skelbench.ops.contrastive_loss` in plain torch, in the input's dtype; `options` as `contrastive_rows`."""
     rows, count = contrastive_rows(embeddings, labels, **options)

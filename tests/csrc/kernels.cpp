@@ -1,19 +1,23 @@
-// The CUDA launchers of augment, the padding-free layers, PV-DBOW and sums of embeddings, as C functions for
-// test_cuda_on_host.py.
+// The CUDA launchers as C functions for the tests.
 #include "augment_cuda.cpp"
 #include "bag_cuda.cpp"
+#include "contrastive_cuda.cpp"
 #include "pv_dbow_cuda.cpp"
 #include "ragged_cuda.cpp"
+#include "wl_cuda.cpp"
 
 using namespace skelbench;
 using ragged::Clips;
 using ragged::Weight;
 
-extern "C" {
+// Memory of a launcher that its kernels may touch.
+template <class T>
+struct Lent {
+    T value{};
+    Lent() { fibres::lend(&value, sizeof value); }
+};
 
-void host_order(int order) {
-    fibre_order(order);
-}
+extern "C" {
 
 int64_t project_scratch(const Clips* clips, int64_t units) {
     return ragged::project_scratch_bytes(*clips, units);
@@ -33,21 +37,21 @@ int sum(const Clips* clips, int64_t rows, const float* x, float* out) {
     return ragged::sum_cuda({*clips, rows, nullptr}, x, out);
 }
 int place(const Clips* clips, int64_t* offsets, int64_t* found) {
-    Scanned scratch{};
-    return ragged::place_cuda(*clips, offsets, &scratch, reinterpret_cast<Scanned*>(found), nullptr);
+    Lent<Scanned> scratch;
+    return ragged::place_cuda(*clips, offsets, &scratch.value, reinterpret_cast<Scanned*>(found), nullptr);
 }
 int describe(const augment::Batch* batch, int64_t clips, int64_t rows, int64_t length, int64_t max_bodies,
              const augment::ViewClips* views, int64_t* begin, int64_t* found) {
-    Scanned scratch{};
-    return augment::describe_cuda(*batch, clips, rows, length, max_bodies, *views, begin, &scratch,
+    Lent<Scanned> scratch;
+    return augment::describe_cuda(*batch, clips, rows, length, max_bodies, *views, begin, &scratch.value,
                                   reinterpret_cast<Scanned*>(found), nullptr);
 }
 int views(const augment::Batch* batch, int64_t rows) {
     return augment::views_cuda(*batch, rows, nullptr);
 }
 int thin(const pv_dbow::Problem* problem, const pv_dbow::Kept* kept, int64_t* longest) {
-    int64_t scratch = 0;
-    return pv_dbow::thin_cuda(*problem, *kept, &scratch, longest, nullptr);
+    Lent<int64_t> scratch;
+    return pv_dbow::thin_cuda(*problem, *kept, &scratch.value, longest, nullptr);
 }
 int train(const pv_dbow::Problem* problem, const pv_dbow::Kept* kept, int64_t longest,
           const pv_dbow::Scratch* scratch) {
@@ -62,5 +66,21 @@ int bag_sums(const bag::Problem* problem, const float* table, float* bags) {
 int bag_gradients(const bag::Problem* problem, const float* table, const float* grad,
                   const bag::Scratch* scratch, float* table_grad, float* weight_grad) {
     return bag::gradients_cuda(*problem, table, grad, *scratch, table_grad, weight_grad, nullptr);
+}
+int64_t contrastive_scratch(const contrastive::CudaProblem* problem) {
+    return contrastive::cuda_scratch_bytes(*problem);
+}
+int contrastive_forward(const contrastive::CudaProblem* problem, void* scratch, void* loss, double* lse,
+                        int64_t* positives) {
+    return contrastive::cuda_forward(*problem, scratch, loss, lse, positives, nullptr);
+}
+int contrastive_backward(const contrastive::CudaProblem* problem, void* scratch, const void* grad,
+                         const double* lse, const int64_t* positives, void* grad_anchors,
+                         void* grad_contrasts) {
+    return contrastive::cuda_backward(*problem, scratch, grad, lse, positives, grad_anchors, grad_contrasts,
+                                      nullptr);
+}
+int wl_subtrees(const wl::Problem* problem) {
+    return wl::subtrees_cuda(*problem, nullptr);
 }
 }

@@ -1,4 +1,4 @@
-"""CUDA kernels, run on the CPU by a small stand-in for the CUDA runtime: all ops' but contrastive's and wl's.
+"""CUDA kernels, run on the CPU by a small stand-in for the CUDA runtime: all but contrastive's and the subtrees'.
 
 It shows that their indices, barriers and sums are right, not that they are fast or that a GPU agrees: the tests
 marked `cuda` are for that.
@@ -7,10 +7,6 @@ marked `cuda` are for that.
 from __future__ import annotations
 
 import ctypes
-import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,110 +16,51 @@ from skelbench.ops import reference
 from skelbench.ops.augment import draw
 from skelbench.ops.clips import RaggedClips
 from skelbench.ops.pv_dbow import _chances
+from tests.csrc.conftest import Host, Integer, Pointer, names, structure
 from tests.ops.test_augment import assert_follows_the_definition
 from tests.ops.test_bag import problem as bag_problem
 from tests.ops.test_bag import with_gradients
 from tests.ops.test_pv_dbow import corpus
 from tests.ops.test_ragged import make_clips
 
-HERE = Path(__file__).parent
-CSRC = HERE.parent.parent / "csrc"
-COMPILER = shutil.which("g++")
-
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs g++")
-
-
-def _structure(*fields: tuple[str, type]) -> type[ctypes.Structure]:
-    return type("Structure", (ctypes.Structure,), {"_fields_": list(fields)})
-
-
-def _names(names: str, kind: type) -> list[tuple[str, type]]:
-    return [(name, kind) for name in names.split()]
-
-
-P, N, R = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-Clips = _structure(*_names("offsets frames bodies start", P), *_names("count length max_bodies columns", N))
-Weight = _structure(("data", P), *_names("units feature_stride unit_stride", N))
-Batch = _structure(
-    ("joints", P),
-    ("columns", N),
-    *_names("offsets frames bodies start index", P),
-    ("count", N),
-    *_names("shear reverse begin views", P),
+Clips = structure(
+    *names("offsets frames bodies start", Pointer), *names("count length max_bodies columns", Integer)
 )
-Views = _structure(*_names("offsets frames bodies start", P))
-PVDBOW = _structure(
-    *_names("words indptr", P),
-    *_names("documents vocabulary dimensions", N),
-    *_names("cumulative keep vectors table", P),
-    *_names("rate next_rate", R),
-    *_names("negative epoch seed block", N),
+Weight = structure(("data", Pointer), *names("units feature_stride unit_stride", Integer))
+Batch = structure(
+    ("joints", Pointer),
+    ("columns", Integer),
+    *names("offsets frames bodies start index", Pointer),
+    ("count", Integer),
+    *names("shear reverse begin views", Pointer),
 )
-Bags = _structure(
-    ("rows", P),
-    *_names("bags tokens entries dimensions", N),
-    ("weight", P),
-    ("repeats", N),
-    ("known", P),
-    ("dropout", R),
-    ("seed", N),
+Views = structure(*names("offsets frames bodies start", Pointer))
+
+
+PVDBOW = structure(
+    *names("words indptr", Pointer),
+    *names("documents vocabulary dimensions", Integer),
+    *names("cumulative keep vectors table", Pointer),
+    *names("rate next_rate", ctypes.c_double),
+    *names("negative epoch seed block", Integer),
+)
+Bags = structure(
+    ("rows", Pointer),
+    *names("bags tokens entries dimensions", Integer),
+    ("weight", Pointer),
+    ("repeats", Integer),
+    ("known", Pointer),
+    ("dropout", ctypes.c_double),
+    ("seed", Integer),
 )
 # What the launchers of both are lent: pointers.
-Two, Three = (_structure(*_names(names, P)) for names in ("a b", "a b c"))
+Two, Three = (structure(*names(each, Pointer)) for each in ("a b", "a b c"))
 
 
-@pytest.fixture(scope="module")
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """The launchers in a library: the .cu files with their `<<< >>>` as calls."""
-    built = tmp_path_factory.mktemp("kernels")
-    for op in ("augment", "bag", "pv_dbow", "ragged"):
-        source = (CSRC / op / "cuda.cu").read_text()
-        launched = re.sub(
-            r"(\w+)<<<(.*?)>>>\((.*?)\);", r"fibres::launch(\2, [=] { \1(\3); });", source, flags=re.DOTALL
-        )
-        assert "<<<" not in launched
-        (built / f"{op}_cuda.cpp").write_text(launched)
-    library = built / "kernels.so"
-    command = [
-        str(COMPILER),
-        "-std=c++20",
-        "-O1",
-        "-g",
-        "-shared",
-        "-fPIC",
-        f"-I{HERE}",
-        f"-I{built}",
-        f"-I{CSRC}",
-    ]
-    subprocess.run([*command, str(HERE / "kernels.cpp"), "-o", str(library)], check=True)
-    loaded = ctypes.CDLL(str(library))
-    loaded.project_scratch.restype = N
-    return loaded
-
-
-@pytest.fixture(params=[0, 1, 2], ids=["up", "down", "stirred"])
-def run(kernels: ctypes.CDLL, request: pytest.FixtureRequest):
-    """Calls a launcher with tensors, numbers and structures; threads take their turns in the parameter's order."""
-    kernels.host_order(request.param)
-
-    def call(name: str, *arguments: Tensor | int | ctypes.Structure | None) -> int:
-        converted = [
-            P(x.data_ptr())
-            if isinstance(x, Tensor)
-            else N(x)
-            if isinstance(x, int)
-            else x and ctypes.byref(x)
-            for x in arguments
-        ]
-        return int(getattr(kernels, name)(*converted))
-
-    return call
-
-
-def clips_of(clips: RaggedClips, offsets: Tensor | None = None) -> ctypes.Structure:
+def clips_of(run: Host, clips: RaggedClips, offsets: Tensor | None = None) -> ctypes.Structure:
     pointers = (clips.offsets if offsets is None else offsets, clips.frames, clips.bodies, clips.start)
     columns = clips.joints.shape[1] * 3
-    return Clips(*(x.data_ptr() for x in pointers), len(clips), clips.length, clips.max_bodies, columns)
+    return Clips(*(run.at(x) for x in pointers), len(clips), clips.length, clips.max_bodies, columns)
 
 
 def assert_close(x: Tensor, truth: Tensor) -> None:
@@ -142,38 +79,38 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("batch", "length", "max_bodies", "joints", "width"), SHAPES)
-def test_layers(run, batch: int, length: int, max_bodies: int, joints: int, width: int) -> None:
+def test_layers(run: Host, batch: int, length: int, max_bodies: int, joints: int, width: int) -> None:
     clips = make_clips(batch, length, max_bodies, joints, dtype=torch.float32)
     g = torch.Generator().manual_seed(0)
     features, rows = clips.features, clips.joints.shape[0]
     x, padded = clips.joints, reference.pad(clips).double()
     weight, bias = torch.randn(width, features, generator=g), torch.randn(width, generator=g)
     grad = torch.randn(batch, width, generator=g)
-    where = clips_of(clips)
+    where = clips_of(run, clips)
 
     # The linear layer keeps its weight (unit, feature), the decoder (feature, unit).
     turned = weight.t().contiguous()
     for data, strides in ((weight, (1, features)), (turned, (width, 1))):
-        w = Weight(data.data_ptr(), width, *strides)
+        w = Weight(run.at(data), width, *strides)
         scratch = torch.full((run("project_scratch", where, width),), 255, dtype=torch.uint8)
         out = torch.full((batch, width), torch.nan)
         assert run("project", where, rows, x, w, bias, scratch, out) == 0
         assert_close(out, padded @ weight.t().double() + bias)
 
         gradient = torch.full_like(data, torch.nan)
-        assert run("outer", where, rows, x, grad, Weight(gradient.data_ptr(), width, *strides)) == 0
+        assert run("outer", where, rows, x, grad, Weight(run.at(gradient), width, *strides)) == 0
         truth = grad.double().t() @ padded
         assert_close(gradient, truth if data is weight else truth.t())
 
         offsets = torch.full((batch,), -1)
         found = torch.zeros(2, dtype=torch.int64)
-        assert run("place", clips_of(clips, offsets), offsets, found) == 0
+        assert run("place", clips_of(run, clips, offsets), offsets, found) == 0
         counts = clips.frames * clips.bodies
         assert torch.equal(offsets, counts.cumsum(0) - counts)
         assert found.tolist() == [int(counts.sum()), batch]
         offset = torch.randn(features, generator=g)
         decoded = torch.full((int(counts.sum()), joints, 3), torch.nan)
-        assert run("expand", clips_of(clips, offsets), len(decoded), grad, w, offset, decoded) == 0
+        assert run("expand", clips_of(run, clips, offsets), len(decoded), grad, w, offset, decoded) == 0
         doubles = (grad.double(), weight.t().double(), offset.double())
         assert_close(decoded, reference.ragged_decode(*doubles, clips))
 
@@ -182,30 +119,30 @@ def test_layers(run, batch: int, length: int, max_bodies: int, joints: int, widt
     assert_close(sums, padded.sum(0))
 
 
-def test_place_finds_the_first_clip_that_does_not_fit(run) -> None:
+def test_place_finds_the_first_clip_that_does_not_fit(run: Host) -> None:
     clips = make_clips(1500, dtype=torch.float32)
     clips.bodies[1203] = 3
     clips.frames[1404] = 0
     offsets, found = torch.empty(1500, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)
-    assert run("place", clips_of(clips), offsets, found) == 0
+    assert run("place", clips_of(run, clips), offsets, found) == 0
     assert int(found[1]) == 1203
 
 
 @pytest.mark.parametrize(
     ("clips", "length", "max_bodies", "joints"), [(1, 1, 1, 1), (40, 31, 2, 25), (900, 4, 3, 2)]
 )
-def test_augment(run, clips: int, length: int, max_bodies: int, joints: int) -> None:
+def test_augment(run: Host, clips: int, length: int, max_bodies: int, joints: int) -> None:
     data = make_clips(clips, length, max_bodies, joints, dtype=torch.float32)
     generator = torch.Generator().manual_seed(2)
     index = torch.randint(clips, (2 * clips,), generator=generator)
     shear, reverse = (x.contiguous() for x in draw(2 * clips, generator))
     described = [torch.full((4 * clips,), -1) for _ in range(4)]
     begin, found = torch.full((2 * clips + 1,), -1), torch.zeros(2, dtype=torch.int64)
-    batch = Batch(data.joints.data_ptr(), joints * 3, data.offsets.data_ptr(), data.frames.data_ptr())
-    batch.bodies, batch.start = data.bodies.data_ptr(), data.start.data_ptr()
-    batch.index, batch.count = index.data_ptr(), 2 * clips
-    batch.shear, batch.reverse = shear.data_ptr(), reverse.data_ptr()
-    views_at = Views(*(x.data_ptr() for x in described))
+    batch = Batch(run.at(data.joints), joints * 3, run.at(data.offsets), run.at(data.frames))
+    batch.bodies, batch.start = run.at(data.bodies), run.at(data.start)
+    batch.index, batch.count = run.at(index), 2 * clips
+    batch.shear, batch.reverse = run.at(shear), run.at(reverse)
+    views_at = Views(*(run.at(x) for x in described))
 
     def describe() -> int:
         return run("describe", batch, clips, len(data.joints), length, max_bodies, views_at, begin, found)
@@ -214,7 +151,7 @@ def test_augment(run, clips: int, length: int, max_bodies: int, joints: int) -> 
     rows, bad = found.tolist()
     assert bad == 2 * clips
     joints_out = torch.full((2 * rows, joints, 3), torch.nan)
-    batch.begin, batch.views = begin.data_ptr(), joints_out.data_ptr()
+    batch.begin, batch.views = run.at(begin), run.at(joints_out)
     assert run("views", batch, rows) == 0
     views = RaggedClips(joints_out, *described, length, max_bodies)
     assert_follows_the_definition(data, index, shear, reverse, views)
@@ -236,12 +173,12 @@ def same_bits():
     return hold
 
 
-def pointers(*tensors: Tensor) -> ctypes.Structure:
-    return (Two if len(tensors) == 2 else Three)(*(x.data_ptr() for x in tensors))
+def pointers(run: Host, *tensors: Tensor) -> ctypes.Structure:
+    return (Two if len(tensors) == 2 else Three)(*(run.at(x) for x in tensors))
 
 
 @pytest.mark.parametrize(("dimensions", "negative", "block"), [(40, 5, 4), (1, 1, 1), (64, 32, 16)])
-def test_pv_dbow(run, same_bits, dimensions: int, negative: int, block: int) -> None:
+def test_pv_dbow(run: Host, same_bits, dimensions: int, negative: int, block: int) -> None:
     words, indptr, counts = corpus(documents=8, longest=200)
     chances = _chances(counts, 0.02)
     g = torch.Generator().manual_seed(1)
@@ -250,23 +187,23 @@ def test_pv_dbow(run, same_bits, dimensions: int, negative: int, block: int) -> 
     expected = vectors.clone(), table.clone()
     reference.pv_dbow_train_(*expected, words, indptr, *chances, 0.2, 0.1, negative, 3, 7, block)
     given = vectors.clone(), table.clone()
-    where = [x.data_ptr() for x in (*chances, *given)]
+    where = [run.at(x) for x in (*chances, *given)]
     sizes = (8, len(counts), dimensions)
-    problem = PVDBOW(words.data_ptr(), indptr.data_ptr(), *sizes, *where, 0.2, 0.1, negative, 3, 7, block)
+    problem = PVDBOW(run.at(words), run.at(indptr), *sizes, *where, 0.2, 0.1, negative, 3, 7, block)
     kept_words, kept_count = torch.full_like(words, -1), torch.full((8,), -1)
-    kept, longest = pointers(kept_words, kept_count), torch.tensor([-1])
+    kept, longest = pointers(run, kept_words, kept_count), torch.tensor([-1])
     assert run("thin", problem, kept, longest) == 0
     assert int(longest) == int(kept_count.max())
     assert 64 < int(longest) < int(indptr.diff().max())
     samples = torch.full((int(longest) * negative,), -1, dtype=torch.int32)
     before, slope = torch.full((block, 16, dimensions), torch.nan), torch.full((block, 16, 144), torch.nan)
-    assert run("train", problem, kept, int(longest), pointers(samples, before, slope)) == 0
+    assert run("train", problem, kept, int(longest), pointers(run, samples, before, slope)) == 0
     torch.testing.assert_close(given, expected, rtol=2e-4, atol=2e-5)
     assert (given[1] - table).abs().max() > 0.05
 
     inferred, truth = torch.zeros(8, dimensions), torch.zeros(8, dimensions)
     reference.pv_dbow_infer_(truth, given[1], words, indptr, *chances, 0.2, negative, 3, 7)
-    problem.vectors = inferred.data_ptr()
+    problem.vectors = run.at(inferred)
     assert run("infer", problem, kept) == 0
     torch.testing.assert_close(inferred, truth, rtol=2e-4, atol=2e-5)
     assert (inferred[3] == 0).all()
@@ -277,7 +214,7 @@ def test_pv_dbow(run, same_bits, dimensions: int, negative: int, block: int) -> 
 @pytest.mark.parametrize(
     ("bags", "groups", "repeats", "dimensions"), [(40, 3, 40, 64), (9, 1, 1, 1), (5, 2, 7, 150)]
 )
-def test_bag_sums(run, same_bits, bags: int, groups: int, repeats: int, dimensions: int) -> None:
+def test_bag_sums(run: Host, same_bits, bags: int, groups: int, repeats: int, dimensions: int) -> None:
     rows, table, weight, known = bag_problem(bags, groups, repeats, 30, dimensions)
     out, gradients = (
         torch.full((bags, dimensions), torch.nan),
@@ -287,7 +224,7 @@ def test_bag_sums(run, same_bits, bags: int, groups: int, repeats: int, dimensio
         reference.bag_sums, rows, table.double(), weight.double(), known, dropout=0.4, seed=2**40 + 7
     )
     sizes = (bags, groups * repeats, 30, dimensions)
-    problem = Bags(rows.data_ptr(), *sizes, weight.data_ptr(), repeats, known.data_ptr(), 0.4, 2**40 + 7)
+    problem = Bags(run.at(rows), *sizes, run.at(weight), repeats, run.at(known), 0.4, 2**40 + 7)
     assert run("bag_sums", problem, table, out) == 0
     grad = torch.linspace(-1, 1, out.numel()).view_as(out).contiguous()
     share, total, bound = (
@@ -295,7 +232,7 @@ def test_bag_sums(run, same_bits, bags: int, groups: int, repeats: int, dimensio
         torch.zeros(30, dimensions, dtype=torch.int64),
         torch.full((1,), torch.nan),
     )
-    assert run("bag_gradients", problem, table, grad, pointers(share, total, bound), *gradients) == 0
+    assert run("bag_gradients", problem, table, grad, pointers(run, share, total, bound), *gradients) == 0
     for x, truth in zip((out, *gradients), expected, strict=True):
         assert_close(x, truth)
 
@@ -303,5 +240,5 @@ def test_bag_sums(run, same_bits, bags: int, groups: int, repeats: int, dimensio
     # A number that is not finite is not lost.
     grad[0, 0] = torch.inf
     total.zero_()
-    assert run("bag_gradients", problem, table, grad, pointers(share, total, bound), *gradients) == 0
+    assert run("bag_gradients", problem, table, grad, pointers(run, share, total, bound), *gradients) == 0
     assert gradients[0].isnan().all()

@@ -46,13 +46,23 @@ def sgd(
     ops.ragged_linear_sgd_(clips, grad, *copies, **constants)
 
 
+def masked_loss(
+    embeddings: Tensor, positives: Tensor, contrasts: Tensor | None, self_offset: int | None
+) -> Tensor:
+    """The loss by a mask, which goes without labels."""
+    return ops.contrastive_loss(
+        embeddings, positives=positives, contrasts=contrasts, self_offset=self_offset, reduction="none"
+    )
+
+
 # By op, a good call.
 CALLS: dict[Callable[..., Any], dict[str, Any]] = {
     RaggedClips: {field.name: getattr(CLIPS, field.name) for field in fields(CLIPS)},
     ops.contrastive_loss: {
         "embeddings": Z, "labels": Y, "temperature": 0.5, "k1": 1.0, "k2": 1.0, "contrasts": Z, "contrast_labels": Y,
-        "self_offset": 0, "reduction": "none",
+        "self_offset": 0, "reduction": "none", "positives": None,
     },
+    masked_loss: {"embeddings": Z, "positives": Y[:, None] == Y[None], "contrasts": Z, "self_offset": 0},
     ops.count_positives: {"labels": Y, "contrast_labels": Y, "self_offset": 0},
     ops.draw: {"batch": 2, "generator": torch.Generator()},
     ops.augment: {"clips": CLIPS, "index": torch.tensor([1, 0]), "shear": SHEAR, "reverse": REVERSE},
@@ -82,7 +92,7 @@ CALLS: dict[Callable[..., Any], dict[str, Any]] = {
     },
     losses.SupConLoss: {"temperature": 0.1, "reduction": "mean"},
     losses.TCLLoss: {"temperature": 0.1, "k1": 1.0, "k2": 1.0, "reduction": "mean"},
-    losses.SupConLoss(): {"embeddings": Z, "labels": Y, "negatives": Z},
+    losses.SupConLoss(): {"embeddings": Z, "labels": Y, "negatives": Z, "positives": None},
 }  # fmt: skip
 
 if not ops.built:

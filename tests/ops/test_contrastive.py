@@ -53,22 +53,26 @@ def on_cpu(tensors):
     return [x.cpu() for x in tensors]
 
 
-def check_square(z, labels, place=("cpu", ""), **options):
+def check_square(
+    z, labels, place=("cpu", ""), *, loss=ops.contrastive_loss, eager=reference.contrastive_loss, **options
+):
     """One case of the square form; `z` in the dtype under test. `place`: the device and the instruction set."""
     device, level = place
     n = len(z)
     with ops.use_isa(level):
-        ours = value_and_gradients(ops.contrastive_loss, z.to(device), labels.to(device), **options)
+        ours = value_and_gradients(loss, z.to(device), labels.to(device), **options)
     eagers = []
     for order in (torch.arange(n), torch.arange(n).flip(0), torch.arange(n).roll(n // 2)):
         there = z[order].to(device), labels[order].to(device)
-        value, gradient = on_cpu(value_and_gradients(reference.contrastive_loss, *there, **options))
+        value, gradient = on_cpu(value_and_gradients(eager, *there, **options))
         eagers.append((value, gradient[order.argsort()]))
     truth = value_and_gradients(reference.contrastive_loss, z.double(), labels, **options)
     assert_as_good_as_eager(on_cpu(ours), eagers, truth, options["temperature"])
 
 
-def check_rectangular(z, labels, c, c_labels, place=("cpu", ""), self_offset=None, **options):
+def check_rectangular(
+    z, labels, c, c_labels, place=("cpu", ""), *, loss=ops.contrastive_loss, self_offset=None, **options
+):
     """One case of the rectangular form; the rows in the dtype under test."""
     device, level = place
 
@@ -84,7 +88,7 @@ def check_rectangular(z, labels, c, c_labels, place=("cpu", ""), self_offset=Non
         return value, *(x.flip(0) if last_first else x for x in gradients)
 
     with ops.use_isa(level):
-        ours = there(ops.contrastive_loss)
+        ours = there(loss)
     eagers = [there(reference.contrastive_loss, last_first) for last_first in (False, True)]
     call = {"contrast_labels": c_labels, "self_offset": self_offset, **options}
     truth = value_and_gradients(reference.contrastive_loss, z.double(), labels, c.double(), **call)

@@ -62,6 +62,7 @@ MODULES = [
     losses.TCLLoss(),
     losses.TCLLoss(0.1, k1=0.0, k2=0.5, reduction="none"),
     losses.SupConLoss(torch.nn.Parameter(torch.tensor(0.1))),
+    losses.TCLLoss(torch.nn.Parameter(torch.tensor(0.2))),
 ]
 
 

@@ -113,8 +113,8 @@ def test_an_extension_without_kernels_for_a_device_leaves_it_to_plain_torch(
 ) -> None:
     monkeypatch.setattr(_library, "devices", ())
     refuse: Any = pytest.fail
-    monkeypatch.setattr("skelbench.ops.contrastive._op", refuse)
-    monkeypatch.setattr("skelbench.ops.contrastive._reduced", refuse)
+    monkeypatch.setattr("skelbench.ops._contrastive.op", refuse)
+    monkeypatch.setattr("skelbench.ops._contrastive.reduced", refuse)
     z, labels = sample(20, 6, 3)
     for reduction in ("mean", "none"):
         found = ops.contrastive_loss(z.to(device), labels.to(device), reduction=reduction)

@@ -101,16 +101,43 @@ def test_jacobian() -> None:
 
 
 @pytest.mark.parametrize("rectangular", [False, True])
-def test_temperature_has_a_gradient(rectangular: bool) -> None:
+@pytest.mark.parametrize("k1", [0.0, 3.0, 1e5])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_temperature_has_a_gradient(rectangular: bool, k1: float, reduction: str) -> None:
     z, c = unit_rows(), unit_rows(20, seed=1)
-    options = (
-        {"contrasts": c, "contrast_labels": torch.arange(20) % 4, "self_offset": None} if rectangular else {}
-    )
     t = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
-    found = torch.autograd.grad(ops.contrastive_loss(z, LABELS, temperature=t, **options), t)[0]
-    expected = torch.autograd.grad(reference.contrastive_loss(z, LABELS, temperature=t, **options), t)[0]
-    torch.testing.assert_close(found, expected)
-    assert torch.autograd.gradcheck(lambda t: ops.contrastive_loss(z, LABELS, temperature=t, **options), t)
+    settings = {"temperature": t, "k1": k1, "k2": 0.7, "reduction": reduction}
+
+    def options(c: Tensor) -> dict[str, object]:
+        others = {"contrasts": c, "contrast_labels": torch.arange(20) % 4, "self_offset": None}
+        return settings | others if rectangular else settings
+
+    def gradients(loss: Callable[..., Tensor], z: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        z = z.clone().requires_grad_()
+        value = loss(z, LABELS, **options(c))
+        return torch.autograd.grad((value * torch.linspace(1, 2, value.numel()).view_as(value)).sum(), (t, z))
+
+    expected = gradients(reference.contrastive_loss, z, c)
+    torch.testing.assert_close(gradients(ops.contrastive_loss, z, c), expected)
+    for dtype in (torch.float32, torch.bfloat16):
+        narrow = z.to(dtype), c.to(dtype)
+        found = gradients(ops.contrastive_loss, *narrow)[0]
+        truth = gradients(reference.contrastive_loss, *(x.double() for x in narrow))[0]
+        torch.testing.assert_close(found, truth, rtol=1e-5, atol=1e-5)
+
+    def loss(t: Tensor) -> Tensor:
+        return ops.contrastive_loss(z, LABELS, **options(c) | {"temperature": t})
+
+    assert torch.autograd.gradcheck(loss, t)
+    if reduction == "mean":
+        point = t.detach()
+        torch.testing.assert_close(torch.func.grad(loss)(point), torch.autograd.grad(loss(t), t)[0])
+        (gradient,) = torch.autograd.grad(loss(t), t, create_graph=True)
+        with pytest.raises(NotImplementedError, match="has a first derivative"):
+            torch.autograd.grad(gradient, t)
+        for twice in (torch.func.hessian(loss), torch.func.grad(torch.func.grad(loss))):
+            with pytest.raises(NotImplementedError, match="has a first derivative"):
+                twice(point)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -120,14 +147,6 @@ def test_temperature_as_a_tensor_is_the_number(dtype: torch.dtype, shape: tuple[
     for k1 in (0.0, 3.0):
         found = ops.contrastive_loss(z, LABELS, temperature=torch.full(shape, 0.25), k1=k1)
         torch.testing.assert_close(found, ops.contrastive_loss(z.float(), LABELS, temperature=0.25, k1=k1))
-
-
-def test_temperature_of_tcl_has_no_gradient() -> None:
-    t = torch.tensor(0.3, requires_grad=True)
-    with pytest.raises(ValueError, match=r"temperature needs a gradient, which exists for k1 = 0 only"):
-        ops.contrastive_loss(unit_rows(), LABELS, temperature=t, k1=1.0)
-    with torch.no_grad():
-        ops.contrastive_loss(unit_rows(), LABELS, temperature=t, k1=1.0)
 
 
 @pytest.mark.parametrize("which", ["joints", "shear"])
