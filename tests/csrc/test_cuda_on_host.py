@@ -288,14 +288,15 @@ def test_bag_sums(run, same_bits, bags: int, groups: int, repeats: int, dimensio
     )
     sizes = (bags, groups * repeats, 30, dimensions)
     problem = Bags(rows.data_ptr(), *sizes, weight.data_ptr(), repeats, known.data_ptr(), 0.4, 2**40 + 7)
-    assert run("bag_sums", problem, table, out) == 0
+    parts = torch.full((bags, groups, dimensions), torch.nan)
+    assert run("bag_sums", problem, table, out, parts) == 0
     grad = torch.linspace(-1, 1, out.numel()).view_as(out).contiguous()
     share, total, bound = (
         torch.full((bags, groups), torch.nan),
         torch.zeros(30, dimensions, dtype=torch.int64),
         torch.full((1,), torch.nan),
     )
-    assert run("bag_gradients", problem, table, grad, pointers(share, total, bound), *gradients) == 0
+    assert run("bag_gradients", problem, parts, grad, pointers(share, total, bound), *gradients) == 0
     for x, truth in zip((out, *gradients), expected, strict=True):
         assert_close(x, truth)
 
@@ -303,5 +304,5 @@ def test_bag_sums(run, same_bits, bags: int, groups: int, repeats: int, dimensio
     # A number that is not finite is not lost.
     grad[0, 0] = torch.inf
     total.zero_()
-    assert run("bag_gradients", problem, table, grad, pointers(share, total, bound), *gradients) == 0
+    assert run("bag_gradients", problem, parts, grad, pointers(share, total, bound), *gradients) == 0
     assert gradients[0].isnan().all()
