@@ -32,6 +32,19 @@ struct Call {
                    .seed = seed};
     }
 
+    Tensor empty_bags() const { return torch::stable::new_empty(table, {problem.bags, problem.dimensions}); }
+    // For the sums of the groups.
+    Tensor empty_parts() const {
+        return torch::stable::new_empty(table, {problem.bags, weight.size(0), problem.dimensions});
+    }
+    // The sums of the groups, checked.
+    Tensor group_sums(const Tensor& parts) const {
+        const Tensor sums = checked(parts, ScalarType::Float, 3, "parts");
+        STD_TORCH_CHECK(sums.size(0) == problem.bags && sums.size(1) == weight.size(0) &&
+                            sums.size(2) == problem.dimensions,
+                        "parts must be those of the sums");
+        return sums;
+    }
     // The gradient of the sums, checked.
     Tensor gradient(const Tensor& grad) const {
         const Tensor g = checked(grad, ScalarType::Float, 2, "grad");

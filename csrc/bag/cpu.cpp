@@ -65,63 +65,49 @@ inline void sum_rows(const float* const* rows, int64_t count, int64_t n, float* 
     }
 }
 
-// Calls f(group, sum) with the unweighted sum of each group of `repeats` tokens of a bag.
-template <class V, class F>
-inline void groups(const Problem& p, const float* table, int64_t bag, const bool* counts, const float** list,
-                   float* sum, const F& f) {
-    const int32_t* const rows = p.rows + bag * p.tokens;
-    for (int64_t first = 0; first < p.tokens; first += p.repeats) {
-        int64_t listed = 0;
-        for (int64_t i = first; i < first + p.repeats; ++i) {
-            list[listed] = table + rows[i] * p.dimensions;
-            listed += counts[i];
-        }
-        sum_rows<V>(list, listed, p.dimensions, sum);
-        f(first / p.repeats, sum);
-    }
-}
-
 template <class V>
-void sums(const Problem& p, const float* table, float* bags) {
-    const int64_t n = p.dimensions;
+void sums(const Problem& p, const float* table, float* bags, float* parts) {
+    const int64_t n = p.dimensions, groups = p.tokens / p.repeats;
     parallel_for(p.bags, 8, [&](int64_t begin, int64_t end) {
         Buffer<bool> counts(p.tokens);
         Buffer<const float*> list(p.repeats + 1);
-        Buffer<float> sum(n);
         for (int64_t b = begin; b < end; ++b) {
-            float* const to = bags + b * n;
-            std::memset(to, 0, n * sizeof(float));
+            const int32_t* const rows = p.rows + b * p.tokens;
+            std::memset(bags + b * n, 0, n * sizeof(float));
             choose(p, b, counts.get());
-            groups<V>(p, table, b, counts.get(), list.get(), sum.get(),
-                      [&](int64_t group, const float* part) {
-                          add<V>(p.weight[group] * bag::scale(p.dropout), part, n, to);
-                      });
+            for (int64_t group = 0; group < groups; ++group) {
+                float* const part = parts + (b * groups + group) * n;
+                int64_t listed = 0;
+                for (int64_t i = group * p.repeats; i < (group + 1) * p.repeats; ++i) {
+                    list.get()[listed] = table + rows[i] * n;
+                    listed += counts.get()[i];
+                }
+                sum_rows<V>(list.get(), listed, n, part);
+                add<V>(p.weight[group] * bag::scale(p.dropout), part, n, bags + b * n);
+            }
         }
     });
 }
 
 template <class V>
-void gradients(const Problem& p, const float* table, const float* grad, float* table_grad,
+void gradients(const Problem& p, const float* parts, const float* grad, float* table_grad,
                float* weight_grad) {
-    const int64_t n = p.dimensions, depths = p.tokens / p.repeats, parts = ceil_div(p.bags, kBags);
+    const int64_t n = p.dimensions, depths = p.tokens / p.repeats, units = ceil_div(p.bags, kBags);
     const float scale = bag::scale(p.dropout);
-    // Which tokens count, and the part of each unit of bags in the gradient of the weights.
+    // Which tokens count, and the share of each unit of bags in the gradient of the weights.
     Buffer<bool> counts(p.bags * p.tokens);
-    Buffer<float> share(parts * depths, true);
-    parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
-        Buffer<const float*> list(p.repeats + 1);
-        Buffer<float> sum(n);
+    Buffer<float> share(units * depths, true);
+    parallel_for(units, 1, [&](int64_t begin, int64_t end) {
         for (int64_t b = begin * kBags; b < min64(end * kBags, p.bags); ++b) {
             choose(p, b, counts.get() + b * p.tokens);
-            groups<V>(p, table, b, counts.get() + b * p.tokens, list.get(), sum.get(),
-                      [&](int64_t group, const float* part) {
-                          share.get()[b / kBags * depths + group] += scale * dot<V>(part, grad + b * n, n);
-                      });
+            for (int64_t d = 0; d < depths; ++d)
+                share.get()[b / kBags * depths + d] +=
+                    scale * dot<V>(parts + (b * depths + d) * n, grad + b * n, n);
         }
     });
     for (int64_t d = 0; d < depths; ++d) {
         weight_grad[d] = 0.0f;
-        for (int64_t part = 0; part < parts; ++part) weight_grad[d] += share.get()[part * depths + d];
+        for (int64_t unit = 0; unit < units; ++unit) weight_grad[d] += share.get()[unit * depths + d];
     }
     parallel_for(p.entries, ceil_div(p.entries, 16), [&](int64_t begin, int64_t end) {
         Buffer<float> scaled(n);

@@ -39,52 +39,42 @@ __device__ void for_tokens(const Problem& p, int64_t bag, int64_t group, const F
     }
 }
 
-// The sum over a group of the numbers from, from + kLanes, ... of each embedding.
-__device__ void sum_group(const Problem& p, const float* table, int64_t bag, int64_t group, int64_t from,
-                          float (&sum)[kHeld]) {
-#pragma unroll
-    for (int k = 0; k < kHeld; ++k) sum[k] = 0.0f;
-    for_tokens(p, bag, group, [&](int64_t row) {
-#pragma unroll
-        for (int k = 0; k < kHeld; ++k)
-            if (from + k * kLanes < p.dimensions) sum[k] += table[row * p.dimensions + from + k * kLanes];
-    });
-}
-
-__global__ void sums(Problem p, const float* table, float* bags) {
+__global__ void sums(Problem p, const float* table, float* bags, float* parts) {
+    const int64_t n = p.dimensions, groups = p.tokens / p.repeats;
     for (int64_t bag = blockIdx.x; bag < p.bags; bag += gridDim.x)
-        for (int64_t first = 0; first < p.dimensions; first += kLanes * kHeld) {
-            const int64_t from = first + threadIdx.x;
-            float total[kHeld] = {}, part[kHeld];
-            for (int64_t group = 0; group < p.tokens / p.repeats; ++group) {
-                sum_group(p, table, bag, group, from, part);
+        for (int64_t first = threadIdx.x; first - threadIdx.x < n; first += kLanes * kHeld) {
+            float total[kHeld] = {};
+            for (int64_t group = 0; group < groups; ++group) {
+                float sum[kHeld] = {};
+                for_tokens(p, bag, group, [&](int64_t row) {
+#pragma unroll
+                    for (int k = 0; k < kHeld; ++k)
+                        if (first + k * kLanes < n) sum[k] += table[row * n + first + k * kLanes];
+                });
                 const float factor = p.weight[group] * scale(p.dropout);
 #pragma unroll
-                for (int k = 0; k < kHeld; ++k) total[k] = fmaf(factor, part[k], total[k]);
+                for (int k = 0; k < kHeld; ++k) {
+                    total[k] = fmaf(factor, sum[k], total[k]);
+                    if (first + k * kLanes < n)
+                        parts[(bag * groups + group) * n + first + k * kLanes] = sum[k];
+                }
             }
 #pragma unroll
             for (int k = 0; k < kHeld; ++k)
-                if (from + k * kLanes < p.dimensions) bags[bag * p.dimensions + from + k * kLanes] = total[k];
+                if (first + k * kLanes < n) bags[bag * n + first + k * kLanes] = total[k];
         }
 }
 
-// The part of each bag in the gradient of each weight.
-__global__ void shares(Problem p, const float* table, const float* grad, float* share) {
-    const int64_t groups = p.tokens / p.repeats;
-    for (int64_t bag = blockIdx.x; bag < p.bags; bag += gridDim.x)
-        for (int64_t group = 0; group < groups; ++group) {
-            float product = 0.0f, part[kHeld];
-            for (int64_t first = 0; first < p.dimensions; first += kLanes * kHeld) {
-                const int64_t from = first + threadIdx.x;
-                sum_group(p, table, bag, group, from, part);
-#pragma unroll
-                for (int k = 0; k < kHeld; ++k)
-                    if (from + k * kLanes < p.dimensions)
-                        product = fmaf(part[k], grad[bag * p.dimensions + from + k * kLanes], product);
-            }
-            product = warp_sum(product);
-            if (threadIdx.x == 0) share[bag * groups + group] = scale(p.dropout) * product;
-        }
+// The share of each bag in the gradient of each weight.
+__global__ void shares(Problem p, const float* parts, const float* grad, float* share) {
+    const int64_t n = p.dimensions, groups = p.tokens / p.repeats;
+    for (int64_t i = blockIdx.x; i < p.bags * groups; i += gridDim.x) {
+        float product = 0.0f;
+        for (int64_t k = threadIdx.x; k < n; k += kLanes)
+            product = fmaf(parts[i * n + k], grad[i / groups * n + k], product);
+        product = warp_sum(product);
+        if (threadIdx.x == 0) share[i] = scale(p.dropout) * product;
+    }
 }
 
 // A thread block per group.
@@ -158,19 +148,20 @@ unsigned grid(int64_t blocks) {
 
 }  // namespace
 
-int sums_cuda(const Problem& p, const float* table, float* bags, void* stream) {
+int sums_cuda(const Problem& p, const float* table, float* bags, float* parts, void* stream) {
     const auto queue = static_cast<cudaStream_t>(stream);
-    if (p.bags > 0) sums<<<grid(p.bags), kLanes, 0, queue>>>(p, table, bags);
+    if (p.bags > 0) sums<<<grid(p.bags), kLanes, 0, queue>>>(p, table, bags, parts);
     return cudaGetLastError();
 }
 
-int gradients_cuda(const Problem& p, const float* table, const float* grad, const Scratch& scratch,
+int gradients_cuda(const Problem& p, const float* parts, const float* grad, const Scratch& scratch,
                    float* table_grad, float* weight_grad, void* stream) {
     const auto queue = static_cast<cudaStream_t>(stream);
     const int64_t numbers = p.entries * p.dimensions;
     int bits = 0;
     while (bits < 62 && int64_t{1} << bits < p.bags * p.tokens) ++bits;
-    if (p.bags > 0) shares<<<grid(p.bags), kLanes, 0, queue>>>(p, table, grad, scratch.share);
+    if (p.bags > 0)
+        shares<<<grid(p.bags * (p.tokens / p.repeats)), kLanes, 0, queue>>>(p, parts, grad, scratch.share);
     add_shares<<<grid(p.tokens / p.repeats), kThreads, 0, queue>>>(p.bags, scratch.share, weight_grad);
     bound_of<<<1, kThreads, 0, queue>>>(p, grad, scratch.bound);
     if (p.bags > 0) scatter<<<grid(p.bags), kLanes, 0, queue>>>(p, grad, scratch.bound, bits, scratch.sum);

@@ -16,10 +16,9 @@ struct Scratch {
 
 // Each launches on `stream`, a cudaStream_t, and returns a cudaError_t, 0 for success.
 
-// bags (bags, dimensions) from table (entries, dimensions).
-int sums_cuda(const Problem& problem, const float* table, float* bags, void* stream);
-// Gradients of table and of weight.
-int gradients_cuda(const Problem& problem, const float* table, const float* grad, const Scratch& scratch,
+// As in Kernels.
+int sums_cuda(const Problem& problem, const float* table, float* bags, float* parts, void* stream);
+int gradients_cuda(const Problem& problem, const float* parts, const float* grad, const Scratch& scratch,
                    float* table_grad, float* weight_grad, void* stream);
 
 }  // namespace skelbench::bag

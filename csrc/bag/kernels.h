@@ -22,10 +22,11 @@ struct Problem {
 };
 
 struct Kernels {
-    // bags (bags, dimensions) from table (entries, dimensions).
-    void (*sums)(const Problem& problem, const float* table, float* bags);
+    // bags (bags, dimensions) and the unweighted sums of their groups, parts (bags, tokens / repeats,
+    // dimensions), from table (entries, dimensions).
+    void (*sums)(const Problem& problem, const float* table, float* bags, float* parts);
     // Gradients of table, zeros before, and of weight.
-    void (*gradients)(const Problem& problem, const float* table, const float* grad, float* table_grad,
+    void (*gradients)(const Problem& problem, const float* parts, const float* grad, float* table_grad,
                       float* weight_grad);
 
     static const Kernels SKELBENCH_LEVELS;

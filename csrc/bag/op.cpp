@@ -15,28 +15,29 @@ void check_rows(const Problem& p) {
                         ", but the table has ", p.entries, " rows");
 }
 
-Tensor bag_sums(Tensor rows, Tensor table, Tensor weight, Tensor known, double dropout, int64_t seed) {
+std::tuple<Tensor, Tensor> bag_sums(Tensor rows, Tensor table, Tensor weight, Tensor known, double dropout,
+                                    int64_t seed) {
     const Call call(rows, table, weight, known, dropout, seed);
     check_rows(call.problem);
-    Tensor bags = torch::stable::new_empty(call.table, {call.problem.bags, call.problem.dimensions});
-    if (call.problem.tokens == 0) return torch::stable::zero_(bags);
+    Tensor bags = call.empty_bags(), parts = call.empty_parts();
+    if (call.problem.tokens == 0) return {torch::stable::zero_(bags), torch::stable::zero_(parts)};
     dispatch<&Kernels::sums>()(call.problem, call.table.const_data_ptr<float>(),
-                               bags.mutable_data_ptr<float>());
-    return bags;
+                               bags.mutable_data_ptr<float>(), parts.mutable_data_ptr<float>());
+    return {bags, parts};
 }
 
-std::tuple<Tensor, Tensor> bag_sums_backward(Tensor grad, Tensor rows, Tensor table, Tensor weight,
-                                             Tensor known, double dropout, int64_t seed) {
+std::tuple<Tensor, Tensor> bag_sums_backward(Tensor grad, Tensor parts, Tensor rows, Tensor table,
+                                             Tensor weight, Tensor known, double dropout, int64_t seed) {
     const Call call(rows, table, weight, known, dropout, seed);
     check_rows(call.problem);
-    const Tensor g = call.gradient(grad);
+    const Tensor g = call.gradient(grad), sums = call.group_sums(parts);
     Tensor table_grad = torch::stable::empty_like(call.table),
            weight_grad = torch::stable::empty_like(call.weight);
     torch::stable::zero_(table_grad);
     torch::stable::zero_(weight_grad);
     if (call.problem.tokens > 0)
-        dispatch<&Kernels::gradients>()(call.problem, call.table.const_data_ptr<float>(),
-                                        g.const_data_ptr<float>(), table_grad.mutable_data_ptr<float>(),
+        dispatch<&Kernels::gradients>()(call.problem, sums.const_data_ptr<float>(), g.const_data_ptr<float>(),
+                                        table_grad.mutable_data_ptr<float>(),
                                         weight_grad.mutable_data_ptr<float>());
     return {table_grad, weight_grad};
 }
@@ -44,11 +45,10 @@ std::tuple<Tensor, Tensor> bag_sums_backward(Tensor grad, Tensor rows, Tensor ta
 STABLE_TORCH_LIBRARY_FRAGMENT(skelbench, m) {
     m.def(
         "bag_sums(Tensor rows, Tensor table, Tensor weight, Tensor known, float dropout, int seed) -> "
-        "Tensor");
+        "(Tensor, Tensor)");
     m.def(
-        "bag_sums_backward(Tensor grad, Tensor rows, Tensor table, Tensor weight, Tensor known, float "
-        "dropout, "
-        "int seed) -> (Tensor, Tensor)");
+        "bag_sums_backward(Tensor grad, Tensor parts, Tensor rows, Tensor table, Tensor weight, Tensor "
+        "known, float dropout, int seed) -> (Tensor, Tensor)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(skelbench, CPU, m) {

@@ -11,25 +11,26 @@
 namespace skelbench::bag {
 namespace {
 
-Tensor bag_sums(Tensor rows, Tensor table, Tensor weight, Tensor known, double dropout, int64_t seed) {
+std::tuple<Tensor, Tensor> bag_sums(Tensor rows, Tensor table, Tensor weight, Tensor known, double dropout,
+                                    int64_t seed) {
     check_one_device("bag_sums", rows, {&table, &weight, &known});
     const torch::stable::accelerator::DeviceGuard guard(rows.get_device_index());
     const Call call(rows, table, weight, known, dropout, seed);
-    Tensor bags = torch::stable::new_empty(call.table, {call.problem.bags, call.problem.dimensions});
-    if (call.problem.tokens == 0) return torch::stable::zero_(bags);
+    Tensor bags = call.empty_bags(), parts = call.empty_parts();
+    if (call.problem.tokens == 0) return {torch::stable::zero_(bags), torch::stable::zero_(parts)};
     check_launch(sums_cuda(call.problem, call.table.const_data_ptr<float>(), bags.mutable_data_ptr<float>(),
-                           current_stream(rows.get_device_index())),
+                           parts.mutable_data_ptr<float>(), current_stream(rows.get_device_index())),
                  "bag_sums");
-    return bags;
+    return {bags, parts};
 }
 
-std::tuple<Tensor, Tensor> bag_sums_backward(Tensor grad, Tensor rows, Tensor table, Tensor weight,
-                                             Tensor known, double dropout, int64_t seed) {
-    check_one_device("bag_sums_backward", grad, {&rows, &table, &weight, &known});
+std::tuple<Tensor, Tensor> bag_sums_backward(Tensor grad, Tensor parts, Tensor rows, Tensor table,
+                                             Tensor weight, Tensor known, double dropout, int64_t seed) {
+    check_one_device("bag_sums_backward", grad, {&parts, &rows, &table, &weight, &known});
     const torch::stable::accelerator::DeviceGuard guard(grad.get_device_index());
     const Call call(rows, table, weight, known, dropout, seed);
     const Problem& p = call.problem;
-    const Tensor g = call.gradient(grad);
+    const Tensor g = call.gradient(grad), sums = call.group_sums(parts);
     Tensor table_grad = torch::stable::empty_like(call.table),
            weight_grad = torch::stable::empty_like(call.weight);
     if (p.tokens == 0) {
@@ -43,7 +44,7 @@ std::tuple<Tensor, Tensor> bag_sums_backward(Tensor grad, Tensor rows, Tensor ta
     torch::stable::zero_(sum);
     const Scratch scratch{share.mutable_data_ptr<float>(), sum.mutable_data_ptr<int64_t>(),
                           bound.mutable_data_ptr<float>()};
-    check_launch(gradients_cuda(p, call.table.const_data_ptr<float>(), g.const_data_ptr<float>(), scratch,
+    check_launch(gradients_cuda(p, sums.const_data_ptr<float>(), g.const_data_ptr<float>(), scratch,
                                 table_grad.mutable_data_ptr<float>(), weight_grad.mutable_data_ptr<float>(),
                                 current_stream(grad.get_device_index())),
                  "bag_sums_backward");

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from skelbench.cli.remaining import Remaining, in_words
 from skelbench.eval.progress import Progress
 from skelbench.pages.tables import columns, footnotes, headline, score_line, tables
 from skelbench.pages.text import clean
@@ -24,6 +25,13 @@ from skelbench.training.log import EpochLog
 
 # Seconds.
 _MINUTE = 60.0
+
+
+class _TimeOfStage(TimeRemainingColumn):
+    """The time that a stage will still take. The bar of all trainings has the estimate of `Remaining` instead."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.fields.get("every") else super().render(task)
 
 
 class Terminal(Progress):
@@ -55,12 +63,13 @@ class Terminal(Progress):
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            _TimeOfStage(elapsed_when_finished=True),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal or quiet,
         )
         self.folder: Path | None = None
+        self.remaining = Remaining(())
         self._title = ""
         self._last_told = time.monotonic()
         self._stage: str | None = None
@@ -73,17 +82,22 @@ class Terminal(Progress):
         for line in headline(info, variants):
             self._say(line, style="bold yellow" if line.startswith("SYNTHETIC") else None)
         self._say(f"output: {folder}", soft_wrap=True)
-        trainings = len(variants) * len(info.config.get("seeds", [0])) * max(1, len(info.folds))
-        self._job = self.bars.add_task("all trainings", total=trainings, detail="")
+
+    def plan(self, rows: Sequence[str]) -> None:
+        """Start the bars."""
+        self.remaining = Remaining(rows)
+        self._job = self.bars.add_task("all trainings", total=len(rows), detail="", every=True)
         self.bars.start()
 
     def variant(self, variant: VariantInfo, seed: int, fold: str) -> None:
         """Name the bar."""
         self._title = f"{variant.key} seed {seed}" + (f" {fold}" if fold else "")
         self._stage = None
+        self.remaining.begin(variant.key)
 
     def epoch(self, log: EpochLog) -> None:
         """Move the bar."""
+        self.remaining.epoch(log)
         if not self.console.is_terminal:
             self._told(log)
             return
@@ -95,6 +109,8 @@ class Terminal(Progress):
         detail = "" if math.isnan(log.loss) else f"loss {log.loss:.3f}  {log.clips_per_s:,.0f} clips/s"
         if self._training is not None:
             self.bars.update(self._training, completed=log.epoch, detail=detail)
+        if self._job is not None:
+            self.bars.update(self._job, detail=self._left())
 
     def score(self, score: Score) -> None:
         """Print a line."""
@@ -130,9 +146,14 @@ class Terminal(Progress):
         if now - self._last_told > _MINUTE and log.epoch < log.epochs:
             self._last_told = now
             loss = "" if math.isnan(log.loss) else f", loss {log.loss:.3f}"
-            self._print(
-                f"{self._title} {log.stage}: epoch {log.epoch:,} of {log.epochs:,}{loss}", soft_wrap=True
-            )
+            left = self._left()
+            told = f"{self._title} {log.stage}: epoch {log.epoch:,} of {log.epochs:,}{loss}"
+            self._print(told + (f"; {left}" if left else ""), soft_wrap=True)
+
+    def _left(self) -> str:
+        """The time that all trainings will still take, in words; empty where nothing is known or left."""
+        seconds = self.remaining.seconds()
+        return f"about {in_words(seconds)} left in all" if seconds else ""
 
     def _print(self, *what: Any, **how: Any) -> None:
         self.console.print(*what, **how)
@@ -141,8 +162,9 @@ class Terminal(Progress):
 
     def _advance(self) -> None:
         self._clear()
+        self.remaining.end()
         if self._job is not None:
-            self.bars.advance(self._job)
+            self.bars.update(self._job, advance=1, detail=self._left())
 
     def _say(self, line: str, style: str | None = None, soft_wrap: bool = False) -> None:
         self._print(clean(line), style=style, markup=False, soft_wrap=soft_wrap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -41,6 +42,10 @@ class Logged(Progress):
         """Note the folder: logs lie in RUN/logs/, named as the files of a training are."""
         self._folder = folder / "logs"
         self._progress.begin(info, variants, folder)
+
+    def plan(self, rows: Sequence[str]) -> None:
+        """Pass it on."""
+        self._progress.plan(rows)
 
     def variant(self, variant: VariantInfo, seed: int, fold: str) -> None:
         """Begin a log."""

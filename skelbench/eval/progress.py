@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from skelbench.runs.results import Failure, Results, RunInfo, Score, VariantInfo
@@ -13,6 +14,9 @@ class Progress:
 
     def begin(self, info: RunInfo, variants: list[VariantInfo], folder: Path) -> None:
         """The data are loaded and split."""
+
+    def plan(self, rows: Sequence[str]) -> None:
+        """What will be trained now: the variant of each training, without those that are finished or another's."""
 
     def variant(self, variant: VariantInfo, seed: int, fold: str) -> None:
         """A variant's training begins, on a fold where the protocol has several (else "")."""

@@ -121,10 +121,11 @@ def _train_all(
         Job(variant, seed, split) for variant in variants for seed in config.seeds for split in loaded.splits
     ]
     place, shares = config.share()
-    for job in jobs[place::shares]:
-        done = {(score.seed, score.fold) for score in results.of(job.variant.key)}
-        if (job.seed, job.split.fold) not in done:
-            _train_one(job, config, folder, results, loaded, dataset, progress)
+    done = {(score.variant, score.seed, score.fold) for score in results.scores}
+    lacking = [job for job in jobs[place::shares] if (job.variant.key, job.seed, job.split.fold) not in done]
+    progress.plan([job.variant.key for job in lacking])
+    for job in lacking:
+        _train_one(job, config, folder, results, loaded, dataset, progress)
 
 
 @dataclass(frozen=True)

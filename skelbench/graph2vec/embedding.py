@@ -67,6 +67,7 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         workers: int = 1,
         seed: int = 0,
         node_attribute: str | None = "feature",
+        edge_attribute: str | None = None,
         cache_dir: str | Path | None = None,
         on_progress: pv_dbow.Progress | None = None,
     ) -> None:
@@ -87,6 +88,8 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             seed: of every random number.
             node_attribute: attribute that labels the nodes of networkx graphs; None for their degrees. Values are told
                 apart by `str()`: 1, 1.0 and True are three labels, and so are 0.0 and -0.0.
+            edge_attribute: attribute that labels the edges of networkx graphs, told apart likewise; None for none.
+                Subtrees of directed graphs follow the edges' direction.
             cache_dir: folder that keeps fitted tables and vectors under a hash of the graphs and all settings.
             on_progress: called with (stage, done, total); stages are "epoch", "infer" (graphs), and with gensim
                 "corpus" (graphs written).
@@ -104,6 +107,7 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.workers = workers
         self.seed = seed
         self.node_attribute = node_attribute
+        self.edge_attribute = edge_attribute
         self.cache_dir = cache_dir
         self.on_progress = on_progress
 
@@ -216,7 +220,7 @@ class Graph2Vec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if isinstance(graphs, SkeletonGraphs):
             documents: Documents = SkeletonDocuments(graphs, self.iterations)
         else:
-            documents = networkx_documents(graphs, self.iterations, self.node_attribute)
+            documents = networkx_documents(graphs, self.iterations, self.node_attribute, self.edge_attribute)
         if len(documents) == 0:
             raise ValueError("no graphs given; pass at least one")
         return documents

@@ -66,28 +66,34 @@ def bag_sums(
         if bool(((rows < 0) | (rows >= len(table))).any()):
             raise ValueError(f"rows: a token is none of the table's rows 0..{len(table) - 1}")
     if compiled:
-        sums: Tensor = _sums(rows, table, weight, known, dropout, seed)
+        sums: Tensor = _sums(rows, table, weight, known, dropout, seed)[0]
         return sums
     if not _library.built:
         _library.warn_fallback()
     return reference.bag_sums(rows, table, weight, known, dropout, seed)
 
 
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     *tensors, ctx.dropout, ctx.seed = inputs
-    ctx.save_for_backward(*tensors)
+    # The sums of the groups, from which the gradient of the weight follows without the table.
+    _, parts = output
+    ctx.mark_non_differentiable(parts)
+    ctx.save_for_backward(parts, *tensors)
 
 
-def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, grad: Tensor, _parts: Tensor) -> tuple[Tensor | None, ...]:
     table, weight = _sums.gradient(grad, *ctx.saved_tensors, ctx.dropout, ctx.seed)
     return None, table, weight, None, None, None
 
 
-def _fake(rows: Tensor, table: Tensor, *_: Any) -> Tensor:
-    return table.new_empty(rows.shape[0], table.shape[1])
+def _fake(rows: Tensor, table: Tensor, weight: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    bags = table.new_empty(rows.shape[0], table.shape[1])
+    return bags, table.new_empty(rows.shape[0], weight.shape[0], table.shape[1])
 
 
-def _backward_fake(grad: Tensor, rows: Tensor, table: Tensor, weight: Tensor, *_: Any) -> tuple[Tensor, ...]:
+def _backward_fake(
+    grad: Tensor, parts: Tensor, rows: Tensor, table: Tensor, weight: Tensor, *_: Any
+) -> tuple[Tensor, ...]:
     return torch.empty_like(table), torch.empty_like(weight)
 
 

@@ -60,12 +60,12 @@ int train(const pv_dbow::Problem* problem, const pv_dbow::Kept* kept, int64_t lo
 int infer(const pv_dbow::Problem* problem, const pv_dbow::Kept* kept) {
     return pv_dbow::infer_cuda(*problem, *kept, nullptr);
 }
-int bag_sums(const bag::Problem* problem, const float* table, float* bags) {
-    return bag::sums_cuda(*problem, table, bags, nullptr);
+int bag_sums(const bag::Problem* problem, const float* table, float* bags, float* parts) {
+    return bag::sums_cuda(*problem, table, bags, parts, nullptr);
 }
-int bag_gradients(const bag::Problem* problem, const float* table, const float* grad,
+int bag_gradients(const bag::Problem* problem, const float* parts, const float* grad,
                   const bag::Scratch* scratch, float* table_grad, float* weight_grad) {
-    return bag::gradients_cuda(*problem, table, grad, *scratch, table_grad, weight_grad, nullptr);
+    return bag::gradients_cuda(*problem, parts, grad, *scratch, table_grad, weight_grad, nullptr);
 }
 int64_t contrastive_scratch(const contrastive::CudaProblem* problem) {
     return contrastive::cuda_scratch_bytes(*problem);

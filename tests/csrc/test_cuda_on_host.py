@@ -225,14 +225,15 @@ def test_bag_sums(run: Host, same_bits, bags: int, groups: int, repeats: int, di
     )
     sizes = (bags, groups * repeats, 30, dimensions)
     problem = Bags(run.at(rows), *sizes, run.at(weight), repeats, run.at(known), 0.4, 2**40 + 7)
-    assert run("bag_sums", problem, table, out) == 0
+    parts = torch.full((bags, groups, dimensions), torch.nan)
+    assert run("bag_sums", problem, table, out, parts) == 0
     grad = torch.linspace(-1, 1, out.numel()).view_as(out).contiguous()
     share, total, bound = (
         torch.full((bags, groups), torch.nan),
         torch.zeros(30, dimensions, dtype=torch.int64),
         torch.full((1,), torch.nan),
     )
-    assert run("bag_gradients", problem, table, grad, pointers(run, share, total, bound), *gradients) == 0
+    assert run("bag_gradients", problem, parts, grad, pointers(run, share, total, bound), *gradients) == 0
     for x, truth in zip((out, *gradients), expected, strict=True):
         assert_close(x, truth)
 
@@ -240,5 +241,5 @@ def test_bag_sums(run: Host, same_bits, bags: int, groups: int, repeats: int, di
     # A number that is not finite is not lost.
     grad[0, 0] = torch.inf
     total.zero_()
-    assert run("bag_gradients", problem, table, grad, pointers(run, share, total, bound), *gradients) == 0
+    assert run("bag_gradients", problem, parts, grad, pointers(run, share, total, bound), *gradients) == 0
     assert gradients[0].isnan().all()
