@@ -267,4 +267,5 @@ def _info(config: Config, loaded: Loaded, command: str | None) -> RunInfo:
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         official=all(split.official for split in splits),
         folds=[split.fold for split in splits if split.fold],
+        fps=None if clips.fps is None else (float(clips.fps.min()), float(clips.fps.max())),
     )

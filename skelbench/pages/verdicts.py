@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from skelbench.pages.overview import Dot
 from skelbench.pages.tables import comparable, failure_words, partly, published, training_words
 from skelbench.runs.numbers import count, listed, points, probability
-from skelbench.runs.results import Results
+from skelbench.runs.results import Results, RunInfo
+from skelbench.runs.samples import USUAL_RATE
 from skelbench.runs.significance import Comparison
 
 # Points; less than what is shown.
@@ -111,11 +112,20 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("Test clips", f"{info.n_test:,}"),
         ("Classes", str(len(info.class_names))),
         ("Seeds", ", ".join(map(str, seeds)) or "none yet"),
+        ("Frames a second", rate_words(info)),
     ]
     for line in training_words(info, [row for row, _ in results.rows()]):
         title, _, words = line.partition(": ")
         found.append((title.capitalize(), words))
     return [*found, ("Device", f"{info.device}, {count(info.threads, 'thread')}")]
+
+
+def rate_words(info: RunInfo) -> str:
+    """How fast the clips were recorded, and how fast they are shown where nothing says so."""
+    if info.fps is None:
+        return f"unknown, shown at {USUAL_RATE}"
+    low, high = info.fps
+    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
 
 
 def training_clips(results: Results) -> str:

@@ -203,6 +203,8 @@ class RunInfo:
     """Whether the parts have the sizes of the official split of the data set."""
     folds: list[str] = field(default_factory=list)
     """Names of the folds, where the protocol has several."""
+    fps: tuple[float, float] | None = None
+    """Lowest and highest rate of the clips, frames a second; None where the data do not say."""
 
 
 @dataclass(repr=False)
