@@ -152,7 +152,7 @@ def _predicted(clips: Clips, folder: Path, variant: str) -> tuple[Said, str]:
     """What the model says over time, and how it turns clips."""
     from skelbench.loading import load
     from skelbench.pages.view import Said
-    from skelbench.training.predict import predict
+    from skelbench.training.early import predict
 
     encoder = load(folder, variant)
     prediction = predict(encoder, clips, 0)

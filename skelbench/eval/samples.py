@@ -79,7 +79,9 @@ def upright(clip: NDArray[np.float32], clips: Clips) -> NDArray[np.float32]:
 
 
 def _worst(task: Task, fitted: Fitted) -> list[Mistake]:
-    """The test clips whose wrong class leads the right one by the largest probability."""
+    """The test clips whose wrong class leads the right one by the largest probability; none without a skeleton."""
+    if not task.clips.skeleton.joint_names:
+        return []
     test = task.test.cpu().numpy()
     label = task.clips.label[test]
     probability = scipy.special.softmax(fitted.test_logits.numpy().astype(np.float64), axis=1)

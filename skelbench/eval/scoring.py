@@ -14,6 +14,7 @@ from skelbench.runs.folder import RunFolder
 from skelbench.runs.results import Curve, Results, Score
 from skelbench.runs.significance import ClipScores, score_hash, wilson
 from skelbench.training import weights
+from skelbench.training.initial import InitError
 from skelbench.training.log import EpochLog
 from skelbench.training.task import Fitted, Task
 from skelbench.training.variant import Variant
@@ -30,6 +31,10 @@ def score_variant(
     began = time.perf_counter()
     measure.reset_peak(task.fabric.device)
     fitted = variant.fit(task)
+    if task.initial and not task.initial.used:
+        raise InitError(
+            f"--init {task.initial.name}: the recipe of {variant.key} starts from no stored weights"
+        )
     results.info.caveats.extend(f"{variant.key}, seed {task.seed}: {note}" for note in fitted.notes)
     logits = fitted.test_logits.numpy()
     # As arrays: one index alone, a tensor, would give a number.
@@ -69,6 +74,7 @@ def score_variant(
         pretraining_curve=fitted.pretraining_curve,
         stages=fitted.stages,
         fold=fold,
+        init=f"{task.initial.name}, sha256 {task.initial.sha256[:16]}" if task.initial else "",
         class_recall=metrics.class_recall(logits, label),
     )
 

@@ -60,7 +60,10 @@ def _seconds(row: VariantInfo, scores: Sequence[Score]) -> str:
 
 
 def _training(row: VariantInfo, scores: Sequence[Score]) -> str:
-    return "; ".join(stage_words(stage) for stage in scores[0].stages) or "-"
+    stages = [stage_words(stage) for stage in scores[0].stages]
+    # Of each seed's weights, results.json says the file.
+    begin = [f"from {scores[0].init.split(', ')[0]}"] if scores[0].init else []
+    return "; ".join(begin + stages) or "-"
 
 
 def computes(scores: Sequence[Score]) -> bool:
@@ -159,6 +162,10 @@ def headline(info: RunInfo, variants: Sequence[VariantInfo]) -> list[str]:
         f"{count(len(info.class_names), 'class', 'classes')}; {info.device}, {count(info.threads, 'thread')}",
         *training_words(info, variants),
     ]
+    if stream := info.settings.get("stream"):
+        lines.append(f"stream: {stream}")
+    if init := info.config.get("init"):
+        lines.append(f"encoders start from {init}")
     if info.synthetic:
         lines.insert(
             0, "SYNTHETIC DATA: made-up skeletons, to see that everything works. Not a result about people."

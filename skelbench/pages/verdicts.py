@@ -112,7 +112,9 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("Test clips", f"{info.n_test:,}"),
         ("Classes", str(len(info.class_names))),
         ("Seeds", ", ".join(map(str, seeds)) or "none yet"),
-        ("Frames a second", rate_words(info)),
+        *([("Recorded at", rate_words(info))] if info.fps else []),
+        *([("Stream", stream)] if (stream := info.settings.get("stream")) else []),
+        *([("Encoders start from", init)] if (init := info.config.get("init")) else []),
     ]
     for line in training_words(info, [row for row, _ in results.rows()]):
         title, _, words = line.partition(": ")
@@ -123,9 +125,13 @@ def facts(results: Results) -> list[tuple[str, str]]:
 def rate_words(info: RunInfo) -> str:
     """How fast the clips were recorded, and how fast they are shown where nothing says so."""
     if info.fps is None:
-        return f"unknown, shown at {USUAL_RATE}"
+        return f"{USUAL_RATE} frames a second: the data do not say how fast they were recorded"
     low, high = info.fps
-    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    return (
+        f"{low:.4g} frames a second"
+        if low == high
+        else f"{low:.4g} to {high:.4g} frames a second, as recorded"
+    )
 
 
 def training_clips(results: Results) -> str:
@@ -180,5 +186,7 @@ def differences(results: Results) -> list[str]:
         lines.append(
             "Alignment: each clip is turned so that the shoulders lie along x and the spine points up."
         )
+    if stream := settings.get("stream"):
+        lines.append(f"Stream: {stream} here; joint there.")
     lines.append("Score: the whole test split after the last epoch here.")
     return lines

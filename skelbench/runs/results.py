@@ -136,6 +136,8 @@ class Score:
     speed: Speed
     fold: str = ""
     """Which fold of a cross-validation was tested; "" where the protocol has one split."""
+    init: str = ""
+    """The stored weights that the training started from, `RUN:VARIANT, seed S, sha256 ...`; "" at random."""
     curves: list[Curve] = field(default_factory=list)
     test_curve: list[tuple[int, float]] = field(default_factory=list)
     """(epoch, test top-1) during the last stage: what best_on_test is the largest of."""
@@ -193,6 +195,7 @@ class RunInfo:
     settings: dict[str, Any]
     """Hyper-parameters, after the preset."""
     command: str
+    """Makes the run from its beginning; composed from the configuration, whatever started it."""
     device: str
     threads: int
     versions: dict[str, str]

@@ -83,7 +83,7 @@ def read_ragged(arrays: Arrays, form: str = "ragged npz", labels_required: bool 
         for key, ours in _COLUMNS.items()
         if key in arrays
     }
-    reading.parts = _parts(arrays, count)
+    reading.parts = parts_of(arrays, count)
     reading.unit = text(arrays, "unit", "")
     reading.dataset = text(arrays, "dataset", "") or None
     reading.length = whole(arrays, "length")
@@ -182,7 +182,12 @@ def _blocks(x: Rows, offsets: IntArray) -> Iterator[tuple[IntArray, NDArray[Any]
         begin = end
 
 
-def _parts(arrays: Arrays, count: int) -> dict[str, IntArray]:
+def parts_of(arrays: Arrays, count: int) -> dict[str, IntArray]:
+    """The parts of a file of `count` clips: its key `split`, or clip numbers under `train`, `test`, `part-NAME`.
+
+    Raises:
+        DataError: they do not fit the clips.
+    """
     path = arrays.path
     if "split" in arrays:
         split = np.asarray(arrays["split"])
