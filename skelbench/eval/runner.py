@@ -31,7 +31,7 @@ from skelbench.runs.files import write_text
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.numbers import count
 from skelbench.runs.provenance import git_revision, processor, versions
-from skelbench.runs.results import Failure, Results, RunInfo
+from skelbench.runs.results import Failure, Results, RunInfo, training_name
 from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.initial import Initial
@@ -222,7 +222,8 @@ def _train_one(
         progress.failure(failure)
         return
     results.scores.append(score)
-    results.info.caveats.extend(f"{variant.key}, seed {seed}: {note}" for note in checkpoint.notes)
+    who = training_name(variant.key, seed, split.fold)
+    results.info.caveats.extend(f"{who}: {note}" for note in checkpoint.notes)
     results.save(folder.results)
     checkpoint.discard()
     progress.score(score)

@@ -11,7 +11,7 @@ from skelbench.eval.config import Config
 from skelbench.eval.samples import samples
 from skelbench.runs.files import replacing
 from skelbench.runs.folder import RunFolder
-from skelbench.runs.results import Curve, Results, Score
+from skelbench.runs.results import Curve, Results, Score, training_name
 from skelbench.runs.significance import ClipScores, score_hash, wilson
 from skelbench.training import weights
 from skelbench.training.initial import InitError
@@ -35,7 +35,8 @@ def score_variant(
         raise InitError(
             f"--init {task.initial.name}: the recipe of {variant.key} starts from no stored weights"
         )
-    results.info.caveats.extend(f"{variant.key}, seed {task.seed}: {note}" for note in fitted.notes)
+    who = training_name(variant.key, task.seed, fold)
+    results.info.caveats.extend(f"{who}: {note}" for note in fitted.notes)
     logits = fitted.test_logits.numpy()
     # As arrays: one index alone, a tensor, would give a number.
     train_label, label = (task.clips.label[part.cpu().numpy()] for part in (task.train, task.test))

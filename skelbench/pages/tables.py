@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from skelbench.runs.numbers import count, listed, median, percent, spread
-from skelbench.runs.results import Failure, Published, Results, RunInfo, Score, Stage, VariantInfo
+from skelbench.runs.results import (
+    Failure,
+    Published,
+    Results,
+    RunInfo,
+    Score,
+    Stage,
+    VariantInfo,
+    training_name,
+)
 from skelbench.runs.significance import pooled_interval
 
 Where = Literal["page", "markdown", "terminal"]
@@ -207,8 +216,7 @@ def score_line(score: Score) -> str:
 
 def failure_words(failure: Failure) -> str:
     """What failed and why."""
-    fold = f", {failure.fold}" if failure.fold else ""
-    return f"{failure.variant}, seed {failure.seed}{fold}: {failure.reason}"
+    return f"{training_name(failure.variant, failure.seed, failure.fold)}: {failure.reason}"
 
 
 def fold_table(results: Results) -> list[list[str]]:

@@ -158,6 +158,11 @@ _PLAIN = [
 ]
 
 
+def training_name(variant: str, seed: int, fold: str) -> str:
+    """One training in words: `conmlp-ce, seed 0, subject 3`."""
+    return f"{variant}, seed {seed}" + (f", {fold}" if fold else "")
+
+
 @dataclass(frozen=True)
 class Failure:
     """A variant that could not be trained or scored with one seed."""

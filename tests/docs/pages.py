@@ -21,7 +21,7 @@ INCLUDED = (
     ROOT / "benchmarks/README.md",
 )
 """READMEs beside the sources, which the docs include."""
-PAGES = (
+_ALL = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
@@ -29,6 +29,8 @@ PAGES = (
     *sorted(ROOT.glob("docs/**/*.md")),
     *INCLUDED,
 )
+# The tests of an installed wheel stand without the sources of the package, and the README among them.
+PAGES = tuple(page for page in _ALL if page.exists() or (ROOT / "skelbench").exists())
 _SNIPPET = "--8<--"
 # A command in a sentence: `skelbench eval xview`.
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")

@@ -154,6 +154,9 @@ def test_folds_and_names_of_classes_as_labels(tmp_path):
     results = probe(path, "loso", settings=QUICK, out=tmp_path / "run")
     assert results.info.class_names == ["a", "b", "c"]
     assert len(results.of("theirs-linear")) == 4
+    assert any(
+        line.startswith("theirs-penalised, seed 0, subject 3: penalty") for line in results.info.caveats
+    )
 
 
 def test_arrays_in_memory(tmp_path):
