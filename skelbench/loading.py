@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from skelbench.runs.folder import RunFolder
+from skelbench.training.built import WeightsError
 from skelbench.training.trained import Encoder
 from skelbench.training.variant import Variant
-from skelbench.training.weights import WeightsError
 from skelbench.training.weights import load as load_weights
 from skelbench.variants import VariantError, choose
 

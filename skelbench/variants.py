@@ -76,6 +76,7 @@ def _graph(key: str, title: str, recipe: str, restore: str, **other: object) -> 
         f"{module}:{recipe}",
         restore=f"{module}:{restore}",
         one_person=True,
+        takes_stream=False,
         family="graph",
         table="Graphs",
         **other,  # type: ignore[arg-type]
@@ -270,6 +271,20 @@ def require_packages(rows: Iterable[Variant], settings: Settings) -> None:
             if find_spec(package) is None:
                 source = f"'skelbench[{row.extra}]'" if row.extra else package
                 raise VariantError(f"{row.key} needs {package}, which is not installed: pip install {source}")
+
+
+def require_stream(rows: Iterable[Variant], settings: Settings) -> None:
+    """Hold `--stream` against the rows.
+
+    Raises:
+        VariantError: a row takes none; the message says what to do.
+    """
+    for row in rows:
+        if settings.stream is not None and not row.takes_stream:
+            raise VariantError(
+                f"--stream {settings.stream}: {row.key} makes its graphs of joint positions and takes no stream; leave "
+                "it out of --variants (--node-label bone or motion changes what graph2vec's nodes say)"
+            )
 
 
 def _installed() -> tuple[EntryPoint, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skelbench.cli import bench, compare, evaluate, fuse, merge, predict, prepare, tune, view
+from skelbench.cli import bench, compare, evaluate, fuse, merge, predict, prepare, probe, tune, view
 from skelbench.cli.bench import Bench
 from skelbench.cli.compare import Compare
 from skelbench.cli.evaluate import Eval
@@ -14,6 +14,7 @@ from skelbench.cli.fuse import Fuse
 from skelbench.cli.merge import Merge
 from skelbench.cli.predict import Predict
 from skelbench.cli.prepare import Prepare
+from skelbench.cli.probe import Probe
 from skelbench.cli.view import View
 from skelbench.tuning.options import Tune
 
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "prepare": Command(Prepare, "Turn raw NTU .skeleton files into a packed dataset.", prepare.run),
     "predict": Command(Predict, "Classify new recordings with a trained model.", predict.run),
+    "probe": Command(Probe, "Score somebody else's features by our probes.", probe.run),
     "compare": Command(Compare, "Compare finished runs, with significance tests.", compare.run),
     "merge": Command(Merge, "Make one run of several shards.", merge.run),
     "fuse": Command(Fuse, "Fuse the scores of finished runs.", fuse.run),

@@ -62,7 +62,7 @@ def run(options: Eval, words: Sequence[str]) -> int:
 
     terminal = Terminal(options.quiet, options.log)
     try:
-        results = run_job(options.job(), terminal, shlex.join(["skelbench", *words]))
+        results = run_job(options.job(), terminal)
     except KeyboardInterrupt as stop:
         if terminal.folder is not None:
             again = shlex.join(["skelbench", *_resuming(words, str(terminal.folder))])

@@ -16,7 +16,7 @@ def run(options: Tune, words: Sequence[str]) -> int:
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from skelbench.runs.numbers import percent
+    from skelbench.runs.numbers import percent, significant
     from skelbench.tuning.study import tune
 
     console = Console(highlight=False)
@@ -32,7 +32,7 @@ def run(options: Tune, words: Sequence[str]) -> int:
 
     def on_trial(number: int, value: float | None, params: dict[str, float], best: float | None) -> None:
         said = "pruned" if value is None else f"validation top-1 {percent(value)} %"
-        tried = ", ".join(f"{name} {chosen:.4g}" for name, chosen in params.items())
+        tried = ", ".join(f"{name} {significant(chosen)}" for name, chosen in params.items())
         lead = "" if best is None else f"; best {percent(best)} %"
         console.print(f"trial {number}: {said} ({tried}){lead}", markup=False, soft_wrap=True)
         bar.advance(task)

@@ -68,7 +68,7 @@ def view(options: View) -> Path:
     import numpy as np
 
     from skelbench import data as clip_data
-    from skelbench.eval.samples import pack
+    from skelbench.eval.samples import fps_of, pack
     from skelbench.pages import base
     from skelbench.pages.view import Shown, gif, render
     from skelbench.runs.files import file_name, require_absent
@@ -93,7 +93,9 @@ def view(options: View) -> Path:
         facts=_facts(clips, 0),
         truth=clips.class_names[int(clips.label[0])],
         edges=clips.skeleton.edges,
-        figures=[(title, pack(joints, clips, name, options.frames)) for title, joints in moving],
+        figures=[
+            (title, pack(joints, clips, name, options.frames, fps_of(clips, 0))) for title, joints in moving
+        ],
         said=said,
     )
     if out.suffix == ".gif":
@@ -150,7 +152,7 @@ def _predicted(clips: Clips, folder: Path, variant: str) -> tuple[Said, str]:
     """What the model says over time, and how it turns clips."""
     from skelbench.loading import load
     from skelbench.pages.view import Said
-    from skelbench.training.predict import predict
+    from skelbench.training.early import predict
 
     encoder = load(folder, variant)
     prediction = predict(encoder, clips, 0)
@@ -171,5 +173,6 @@ def _facts(clips: Clips, index: int) -> list[tuple[str, str]]:
         ("Class", clips.class_names[int(clips.label[index])]),
         ("Frames", str(int(clips.frames[index]))),
         ("Bodies", str(int(clips.bodies[index]))),
+        ("Frames a second", "unknown" if clips.fps is None else f"{clips.fps[index]:.4g}"),
         *((name.capitalize(), str(value)) for name, value in known.items() if value),
     ]

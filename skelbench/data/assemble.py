@@ -16,6 +16,7 @@ from skelbench.data.clips import Clips, DataError, IntArray, Skeleton
 from skelbench.data.identity import SYNTHETIC_PREFIX, Identity, identify
 from skelbench.data.labels import labelled
 from skelbench.data.packing import Packer, offsets_of
+from skelbench.data.rates import stated_fps
 from skelbench.data.splits import own_splits
 
 COLUMNS = ("subject", "camera", "setup", "replication")
@@ -53,6 +54,8 @@ class Reading:
     length: int | None = None
     """Frames of a padded row; counts for NTU and made-up data, other data have that of their longest clip."""
     synthetic: bool = False
+    fps: object = None
+    """Frames a second as stated, one number or one for each clip; None where the file states none."""
     numbered: bool = False
     """Whether names may repeat, as nothing in the file rests on them; then they are numbered."""
     notes: tuple[str, ...] = ()
@@ -94,6 +97,7 @@ class Reading:
         found = labelled(self.path, names, label, identity, self.class_names, self.width)
         names, name_notes = _numbered(names) if self.numbered else distinct_names(names, known["camera"])
         longest = int(self.frames.max(initial=1))
+        fps = identity.fps if self.fps is None else self.fps
         return Clips(
             joints=self.joints,
             offsets=offsets_of(self.frames, self.bodies),
@@ -112,6 +116,7 @@ class Reading:
             source=f"{self.path} ({self.form})",
             unit=self.unit,
             synthetic=synthetic,
+            fps=None if fps is None else stated_fps(self.path, fps, count),
             splits=splits,
             validation=validation,
             parts=dict(self.parts),

@@ -118,6 +118,8 @@ class Clips:
     unit: str = "metre"
     """Of the coordinates; "" where neither the file nor the size of the bodies tells."""
     synthetic: bool = False
+    fps: NDArray[np.float64] | None = None
+    """Frames a second of each clip; None where neither the file nor the data set tells."""
     splits: Mapping[str, tuple[IntArray, IntArray]] = field(default_factory=dict)
     """Train and test clip indices by protocol name, where the file brings its own split."""
     validation: Mapping[str, IntArray] = field(default_factory=dict)
@@ -164,6 +166,8 @@ class Clips:
             for key in ("bodies", "label", "names", "subject", "camera", "setup", "replication")
         }
 
+        fps = None if self.fps is None else self.fps[indices]
+
         def kept(part: IntArray) -> IntArray:
             return place[part][place[part] >= 0]
 
@@ -171,6 +175,7 @@ class Clips:
             self,
             joints=joints,
             offsets=offsets,
+            fps=fps,
             splits={key: (kept(train), kept(test)) for key, (train, test) in self.splits.items()},
             validation={key: kept(part) for key, part in self.validation.items()},
             parts={key: kept(part) for key, part in self.parts.items()},

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from skelbench.data import ntu
 from skelbench.data.clips import IntArray
+from skelbench.data.rates import KINECT
 
 SYNTHETIC = "synthetic"
 SYNTHETIC_PREFIX = "synthetic-"
@@ -32,6 +33,8 @@ class _Known:
     actions: tuple[int, ...] = ()
     """The action numbers in the order of the classes, where they are known."""
     class_names: tuple[str, ...] = ()
+    fps: float | None = None
+    """Frames a second of the data set as published."""
 
 
 _KNOWN = (
@@ -44,6 +47,7 @@ _KNOWN = (
             "pick up with one hand", "pick up with two hands", "drop trash", "walk around", "sit down", "stand up",
             "donning", "doffing", "throw", "carry",
         ),
+        KINECT,
     ),  # Wang et al., "Cross-view Action Modeling, Learning and Recognition", CVPR 2014
     _Known("UI-PRMD", 12, re.compile(r"m(?P<action>\d\d)_s(?P<subject>\d\d)_e(?P<rep>\d\d)(?:_v(?P<view>\d))?\w*")),
     _Known("HDM05", 31, re.compile(r"HDM_(?P<subject_name>[a-z]{2})_(?P<action>\w+?)_\d+_\d+")),
@@ -69,6 +73,8 @@ class Identity(NamedTuple):
     """Per clip, the label that its name prescribes; None where names do not tell."""
     evidence: str
     """What the name of the data set rests on."""
+    fps: float | None = None
+    """Frames a second of the data set as published; None where it is unknown, or the clips are made up."""
 
 
 def identify(
@@ -105,11 +111,12 @@ def identify(
     if stated:
         is_ntu = stated in (ntu.NTU_60, ntu.NTU_120)
         classes = {ntu.NTU_60: 60, ntu.NTU_120: 120}.get(stated)
-        return Identity(stated, is_ntu, classes, (), {}, None, None, "stated by the file")
+        fps = KINECT if is_ntu else None
+        return Identity(stated, is_ntu, classes, (), {}, None, None, "stated by the file", fps)
     if names is None and joints == 25 and (found := _ntu_without_names(path, width, counts)):
         dataset, evidence = found
         classes = 120 if dataset == ntu.NTU_120 else 60
-        return Identity(dataset, True, classes, ntu.class_names(classes), {}, None, None, evidence)
+        return Identity(dataset, True, classes, ntu.class_names(classes), {}, None, None, evidence, KINECT)
     return Identity(path.stem or path.name, False, None, (), {}, None, None, "nothing but the file's name")
 
 
@@ -127,6 +134,7 @@ def _ntu_by_name(numbers: IntArray, width: int | None, stated: str | None, synth
         np.char.add("A", np.char.zfill(action.astype(str), 3)),
         action - 1,
         "the names of the clips",
+        None if synthetic else KINECT,
     )
 
 
@@ -149,6 +157,7 @@ def _known_by_name(known: _Known, matches: list[re.Match[str]], stated: str | No
         action,
         expected,
         "the names of the clips",
+        known.fps,
     )
 
 

@@ -112,7 +112,9 @@ def resampled(clips: Clips, length: int | None = None) -> Clips:
         f"at the {longest:,} of the longest, an MLP's input would have {longest * numbers:,} numbers instead of "
         f"{most * numbers:,} (--length sets it): {some(clips.names[i] for i in long)}"
     )
-    return replace(clips, joints=joints, offsets=offsets, length=most, notes=(*clips.notes, note))
+    # A clip lasts as long as before.
+    fps = None if clips.fps is None else clips.fps * np.where(frames > most, most / frames, 1.0)
+    return replace(clips, joints=joints, offsets=offsets, length=most, fps=fps, notes=(*clips.notes, note))
 
 
 def origin_of(clip: NDArray[np.float32], origin: tuple[int, ...]) -> NDArray[np.float32] | None:

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skelbench.eval.config import Config
+    from skelbench.eval.probing import probe
     from skelbench.eval.runner import run
     from skelbench.runs.results import Results
     from skelbench.training.settings import Settings
 
-__all__ = ["Config", "Results", "Settings", "run"]
+__all__ = ["Config", "Results", "Settings", "probe", "run"]
 
 _HOMES = {
     "Config": "skelbench.eval.config",
     "Results": "skelbench.runs.results",
     "Settings": "skelbench.training.settings",
+    "probe": "skelbench.eval.probing",
     "run": "skelbench.eval.runner",
 }
 

@@ -17,6 +17,9 @@ from skelbench.variants import FAMILIES, known_keys
 
 __all__ = ["Config", "ConfigError", "DataOptions", "MachineOptions"]
 
+ONCE = ("resume", "restart")
+"""Options that say how a run is continued, and have no place where it is repeated."""
+
 
 def comma_list(metavar: str, convert: type) -> tyro.constructors.PrimitiveConstructorSpec[tuple[Any, ...]]:
     """`a,b,c` on the command line, a tuple in Python."""
@@ -98,6 +101,9 @@ class Config(MachineOptions, DataOptions):
     """Every variant is trained once per seed."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = PRESETS["quick"]
     """Hyper-parameters."""
+    init: str | None = None
+    """RUN:VARIANT, stored weights that the encoders start from, to fine-tune them: those of the same seed where that
+    run has it, else of its smallest. A row with another encoder, and clips that it does not take, are refused."""
     shard: str | None = may_change(None)
     """i/n: only the i-th of n shares of the trainings (variant, seed, fold). `skelbench merge` makes one run of the
     shares."""
@@ -118,7 +124,7 @@ class Config(MachineOptions, DataOptions):
 
     def __post_init__(self) -> None:
         """Take text for a path, and any sequence (a range, a list, one item) for variants and seeds."""
-        for name in ("data", "cache", "out"):
+        for name in ("data", "labels", "cache", "out"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Path(getattr(self, name)))
         for name, one in (("variants", str), ("seeds", int), ("restart", str)):
@@ -126,11 +132,12 @@ class Config(MachineOptions, DataOptions):
             object.__setattr__(self, name, (value,) if isinstance(value, one) else tuple(value))
 
     def to_yaml(self) -> str:
-        """The configuration as a file that `--config` takes; a setting stands beside the options."""
+        """The configuration as a file that `--config` takes, to repeat a run; a setting stands beside the options."""
         text: str = yaml.safe_dump(
             {
                 name: list(value) if isinstance(value, tuple) else value
                 for name, value in as_record(self).items()
+                if name not in ONCE
             }
             | asdict(self.settings),
             sort_keys=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,29 +14,34 @@ from lightning_fabric import Fabric
 
 from skelbench.data import Clips, Split, remarks
 from skelbench.errors import SkelbenchError
+from skelbench.eval.command import command_of
 from skelbench.eval.config import Config, ConfigError
+from skelbench.eval.initial import Source, source_of
 from skelbench.eval.inputs import load_clips, load_splits
 from skelbench.eval.loggers import Logged
 from skelbench.eval.machine import make_fabric, precision_used
 from skelbench.eval.progress import Progress
 from skelbench.eval.resume import Trained, resumed, thrown_away, without
 from skelbench.eval.scoring import score_variant
+from skelbench.models.conmlp import InputShape
 from skelbench.options import as_record
 from skelbench.pages import markdown
 from skelbench.pages import run as page
 from skelbench.runs.files import write_text
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.numbers import count
-from skelbench.runs.provenance import command_line, git_revision, processor, versions
-from skelbench.runs.results import Failure, Results, RunInfo
+from skelbench.runs.provenance import git_revision, processor, versions
+from skelbench.runs.results import Failure, Results, RunInfo, training_name
 from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.dataset import PackedDataset
+from skelbench.training.initial import Initial
+from skelbench.training.packed_stream import as_stream
 from skelbench.training.task import Task
 from skelbench.training.variant import Variant, name_of
-from skelbench.variants import choose, require_packages
+from skelbench.variants import choose, require_packages, require_stream
 
 
-def run(config: Config, progress: Progress | None = None, command: str | None = None) -> Results:
+def run(config: Config, progress: Progress | None = None) -> Results:
     """Do the main job and return what it found; everything is also written to `config.out`.
 
     A variant that cannot be trained or scored is a failure in the results; the others are not affected.
@@ -44,7 +49,6 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
     Args:
         config: what to do.
         progress: told of every epoch and score; None keeps quiet.
-        command: the command line to record; None records the running one.
 
     Raises:
         SkelbenchError: one line that says what is wrong and what to do.
@@ -55,13 +59,29 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
         progress = Logged(progress, config.logger)
     variants = choose(config.variants)
     require_packages(variants, config.settings)
+    require_stream(variants, config.settings)
     fabric = make_fabric(config)
     clips = load_clips(config)
     splits = load_splits(clips, config, config.protocol, config.settings.sampling)
-    loaded = Loaded(clips, splits, fabric)
+    loaded = Loaded(clips, splits, fabric, source_of(config, variants, clips, splits))
+    return work(config, variants, loaded, progress)
+
+
+def work(
+    config: Config,
+    variants: Sequence[Variant],
+    loaded: Loaded,
+    progress: Progress,
+    command: Callable[[Config], str] = command_of,
+) -> Results:
+    """Train every variant and score it, once the clips are there; `command` names what makes the run again.
+
+    Raises:
+        SkelbenchError: see `run`.
+    """
     folder = _folder(config, loaded)
     with folder.locked():
-        results = _begin(config, folder, _info(config, loaded, command), variants)
+        results = _begin(config, folder, _info(config, loaded, command), variants, command)
         progress.begin(results.info, [row.info for row in variants], folder.path)
         try:
             _train_all(config, folder, results, variants, loaded, progress)
@@ -78,14 +98,22 @@ def run(config: Config, progress: Progress | None = None, command: str | None = 
 
 @dataclass(frozen=True)
 class Loaded:
-    """The clips, their split or its folds, and what computes."""
+    """The clips, their split or its folds, what computes, and what trainings start from."""
 
     clips: Clips
     splits: list[Split]
     fabric: Fabric
+    source: Source | None = None
+    """Of `--init`."""
 
 
-def _begin(config: Config, folder: RunFolder, info: RunInfo, variants: Sequence[Variant]) -> Results:
+def _begin(
+    config: Config,
+    folder: RunFolder,
+    info: RunInfo,
+    variants: Sequence[Variant],
+    command: Callable[[Config], str],
+) -> Results:
     """New results, or those of the run that is resumed."""
     described = [row.info for row in variants]
     results, gone = Results(info, described), set[Trained]()
@@ -98,7 +126,11 @@ def _begin(config: Config, folder: RunFolder, info: RunInfo, variants: Sequence[
         gone = thrown_away(old, config, described)
         results = resumed(without(old, gone), info, described)
         folder.tidy(results)
-    write_text(folder.config, config.to_yaml())
+    # All that the run holds, also what earlier commands asked for.
+    whole = replace(config, variants=results.info.config["variants"], seeds=results.info.config["seeds"])
+    results.info.command = command(whole)
+    if command is command_of:
+        write_text(folder.config, whole.to_yaml())
     # What was begun is known, should the run be stopped before its first score.
     results.save(folder.results)
     # Only now: the command is accepted, and no score is listed whose files are gone.
@@ -116,7 +148,16 @@ def _train_all(
     progress: Progress,
 ) -> None:
     """Train and score what `results` lacks, and add it."""
-    dataset = PackedDataset(loaded.clips, loaded.fabric.device)
+    clips, device, stream = loaded.clips, loaded.fabric.device, config.settings.stream
+    shape = None
+    if loaded.source:
+        own = InputShape(clips.length, clips.max_bodies, clips.joints.shape[1], clips.classes)
+        shape = loaded.source.any().shape(own)
+    dataset = PackedDataset(clips, device, shape)
+    streamed = dataset
+    # Rows with a plan make their streams of positions themselves.
+    if (changed := as_stream(clips, stream)) is not clips and any(row.plan is None for row in variants):
+        streamed = PackedDataset(changed, device, shape)
     jobs = [
         Job(variant, seed, split) for variant in variants for seed in config.seeds for split in loaded.splits
     ]
@@ -125,7 +166,8 @@ def _train_all(
     lacking = [job for job in jobs[place::shares] if (job.variant.key, job.seed, job.split.fold) not in done]
     progress.plan([job.variant.key for job in lacking])
     for job in lacking:
-        _train_one(job, config, folder, results, loaded, dataset, progress)
+        data = streamed if job.variant.plan is None else dataset
+        _train_one(job, config, folder, results, loaded, data, progress)
 
 
 @dataclass(frozen=True)
@@ -150,7 +192,14 @@ def _train_one(
     variant, seed, split = job.variant, job.seed, job.split
     device = loaded.fabric.device
     progress.variant(variant.info, seed, split.fold)
-    checkpoint = Checkpoint(folder.checkpoint(variant.key, seed, split.fold), _identity(config, loaded, job))
+    initial = None
+    if loaded.source and variant.group != "control":
+        initial = loaded.source.initial(seed, split.fold)
+        fold = f", {split.fold}" if split.fold else ""
+        caveat = f"{variant.key}{fold}: {loaded.source.caveat(loaded.clips, split, seed)}"
+        results.info.caveats += [caveat] if caveat not in results.info.caveats else []
+    identity = _identity(config, loaded, job, initial)
+    checkpoint = Checkpoint(folder.checkpoint(variant.key, seed, split.fold), identity)
     task = Task(
         loaded.clips,
         dataset,
@@ -162,6 +211,7 @@ def _train_one(
         progress.epoch,
         checkpoint=checkpoint,
         embeddings=config.cache or folder.embeddings,
+        initial=initial,
     )
     try:
         with _deterministic():
@@ -173,13 +223,14 @@ def _train_one(
         progress.failure(failure)
         return
     results.scores.append(score)
-    results.info.caveats.extend(f"{variant.key}, seed {seed}: {note}" for note in checkpoint.notes)
+    who = training_name(variant.key, seed, split.fold)
+    results.info.caveats.extend(f"{who}: {note}" for note in checkpoint.notes)
     results.save(folder.results)
     checkpoint.discard()
     progress.score(score)
 
 
-def _identity(config: Config, loaded: Loaded, job: Job) -> str:
+def _identity(config: Config, loaded: Loaded, job: Job, initial: Initial | None) -> str:
     """What a training depends on, as a hash: a checkpoint of another one is not resumed."""
     variant, split = job.variant, job.split
     parts = [hashlib.sha256(part.tobytes()).hexdigest() for part in (split.train, split.test)]
@@ -190,6 +241,7 @@ def _identity(config: Config, loaded: Loaded, job: Job) -> str:
         repr(config.settings),
         precision_used(loaded.fabric),
         loaded.clips.content_hash,
+        initial.sha256 if initial else "",
     ]
     return hashlib.sha256("\n".join(words + parts).encode()).hexdigest()
 
@@ -233,7 +285,7 @@ def _one_person(task: Task, variant: Variant) -> Task:
     return replace(task, train=train, test=test)
 
 
-def _info(config: Config, loaded: Loaded, command: str | None) -> RunInfo:
+def _info(config: Config, loaded: Loaded, command: Callable[[Config], str]) -> RunInfo:
     clips, splits, fabric = loaded.clips, loaded.splits, loaded.fabric
     device, settings = fabric.device, config.settings
     caveats = remarks(clips, *splits)
@@ -260,7 +312,7 @@ def _info(config: Config, loaded: Loaded, command: str | None) -> RunInfo:
         caveats=caveats,
         config=as_record(config),
         settings=asdict(settings),
-        command=command or command_line(),
+        command=command(config),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         threads=torch.get_num_threads(),
         versions=versions(),
@@ -268,4 +320,5 @@ def _info(config: Config, loaded: Loaded, command: str | None) -> RunInfo:
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         official=all(split.official for split in splits),
         folds=[split.fold for split in splits if split.fold],
+        fps=None if clips.fps is None else (float(clips.fps.min()), float(clips.fps.max())),
     )

@@ -30,11 +30,18 @@ def samples(task: Task, fitted: Fitted) -> Samples:
 def figure(clips: Clips, index: int, frames: int = FRAMES) -> Figure:
     """Clip `index`, at most `frames` frames spread evenly, as bytes."""
     clip = clips.clip(index)
-    return pack(clip, clips, str(clips.names[index]), frames)
+    return pack(clip, clips, str(clips.names[index]), frames, fps_of(clips, index))
 
 
-def pack(clip: NDArray[np.float32], clips: Clips, name: str, frames: int = FRAMES) -> Figure:
-    """Coordinates (T, m, J, 3) of a clip of `clips` as bytes, turned so that y points up."""
+def fps_of(clips: Clips, index: int) -> float | None:
+    """Frames a second of clip `index`; None where they are unknown."""
+    return None if clips.fps is None else float(clips.fps[index])
+
+
+def pack(
+    clip: NDArray[np.float32], clips: Clips, name: str, frames: int = FRAMES, fps: float | None = None
+) -> Figure:
+    """Coordinates (T, m, J, 3) of a clip of `clips` as bytes, turned so that y points up; `fps` frames a second."""
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(frames, len(clip))).round().astype(int))
     joints = upright(clip, clips)[chosen]
     there = clip[chosen].any(axis=(2, 3))
@@ -51,6 +58,7 @@ def pack(clip: NDArray[np.float32], clips: Clips, name: str, frames: int = FRAME
         clip.shape[2],
         base64.b64encode(small.tobytes()).decode(),
         np.argwhere(~there).tolist(),
+        fps,
     )
 
 
@@ -71,7 +79,9 @@ def upright(clip: NDArray[np.float32], clips: Clips) -> NDArray[np.float32]:
 
 
 def _worst(task: Task, fitted: Fitted) -> list[Mistake]:
-    """The test clips whose wrong class leads the right one by the largest probability."""
+    """The test clips whose wrong class leads the right one by the largest probability; none without a skeleton."""
+    if not task.clips.skeleton.joint_names:
+        return []
     test = task.test.cpu().numpy()
     label = task.clips.label[test]
     probability = scipy.special.softmax(fitted.test_logits.numpy().astype(np.float64), axis=1)

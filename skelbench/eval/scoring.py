@@ -11,9 +11,10 @@ from skelbench.eval.config import Config
 from skelbench.eval.samples import samples
 from skelbench.runs.files import replacing
 from skelbench.runs.folder import RunFolder
-from skelbench.runs.results import Curve, Results, Score
+from skelbench.runs.results import Curve, Results, Score, training_name
 from skelbench.runs.significance import ClipScores, score_hash, wilson
 from skelbench.training import weights
+from skelbench.training.initial import InitError
 from skelbench.training.log import EpochLog
 from skelbench.training.task import Fitted, Task
 from skelbench.training.variant import Variant
@@ -30,7 +31,12 @@ def score_variant(
     began = time.perf_counter()
     measure.reset_peak(task.fabric.device)
     fitted = variant.fit(task)
-    results.info.caveats.extend(f"{variant.key}, seed {task.seed}: {note}" for note in fitted.notes)
+    if task.initial and not task.initial.used:
+        raise InitError(
+            f"--init {task.initial.name}: the recipe of {variant.key} starts from no stored weights"
+        )
+    who = training_name(variant.key, task.seed, fold)
+    results.info.caveats.extend(f"{who}: {note}" for note in fitted.notes)
     logits = fitted.test_logits.numpy()
     # As arrays: one index alone, a tensor, would give a number.
     train_label, label = (task.clips.label[part.cpu().numpy()] for part in (task.train, task.test))
@@ -69,6 +75,7 @@ def score_variant(
         pretraining_curve=fitted.pretraining_curve,
         stages=fitted.stages,
         fold=fold,
+        init=f"{task.initial.name}, sha256 {task.initial.sha256[:16]}" if task.initial else "",
         class_recall=metrics.class_recall(logits, label),
     )
 

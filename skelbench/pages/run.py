@@ -102,7 +102,11 @@ def render(results: Results, folder: RunFolder) -> str:
         no_matrix=verdicts.no_matrix(results),
         pairs=count(len(comparisons), "pair"),
         details=[
-            {"place": place, **_detail(row, own, info, shown[row.key], look[row.key])}
+            {
+                "place": place,
+                "rate": verdicts.rate_words(info),
+                **_detail(row, own, info, shown[row.key], look[row.key]),
+            }
             for place, (row, own) in enumerate(results.rows())
         ],
         repeat=_repeat(info),
@@ -223,7 +227,7 @@ def _detail(
         "map_words": _map_words(found.agreement) if found else "",
         "agreement": found.agreement if found else [],
         "map_caption": _map_caption(found, scores[0].seed) if found else "",
-        "shows": shown is not None,
+        "perfect": scores[0].correct == scores[0].n_test,
         "worst": [
             {
                 "true": info.class_names[mistake.label],

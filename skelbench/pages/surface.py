@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.tri import Triangulation
 
 from skelbench.pages.charts import CARD, INK, figure, plain_ticks, series
+from skelbench.runs.numbers import significant
 
 # Fewer trials do not span a surface.
 SURFACE_TRIALS = 10
@@ -21,7 +22,7 @@ def surface(x: Sequence[float], y: Sequence[float], value: Sequence[float], labe
     best, low, high = int(np.argmax(value)), min(value), max(value)
     alt = (
         f"{len(value)} trials by {labels[0]} and {labels[1]}: validation top-1 from {low:.1f} to {high:.1f} %, best at "
-        f"{labels[0]} {x[best]:.4g} and {labels[1]} {y[best]:.4g}"
+        f"{labels[0]} {significant(x[best])} and {labels[1]} {significant(y[best])}"
     )
     with figure(alt, 4.3, 3.3) as drawing:
         axes = drawing.figure.subplots()
@@ -54,7 +55,7 @@ def slice_of(
     best = int(np.argmax(value))
     alt = (
         f"{len(value)} trials by {label}: validation top-1 from {min(value):.1f} to {max(value):.1f} %, "
-        f"best at {label} {x[best]:.4g}"
+        f"best at {label} {significant(x[best])}"
     )
     with figure(alt, 4.3, 3.1) as drawing:
         axes = drawing.figure.subplots()

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from skelbench.runs.numbers import count, listed, median, percent, spread
-from skelbench.runs.results import Failure, Published, Results, RunInfo, Score, Stage, VariantInfo
+from skelbench.runs.results import (
+    Failure,
+    Published,
+    Results,
+    RunInfo,
+    Score,
+    Stage,
+    VariantInfo,
+    training_name,
+)
 from skelbench.runs.significance import pooled_interval
 
 Where = Literal["page", "markdown", "terminal"]
@@ -60,7 +69,10 @@ def _seconds(row: VariantInfo, scores: Sequence[Score]) -> str:
 
 
 def _training(row: VariantInfo, scores: Sequence[Score]) -> str:
-    return "; ".join(stage_words(stage) for stage in scores[0].stages) or "-"
+    stages = [stage_words(stage) for stage in scores[0].stages]
+    # Of each seed's weights, results.json says the file.
+    begin = [f"from {scores[0].init.split(', ')[0]}"] if scores[0].init else []
+    return "; ".join(begin + stages) or "-"
 
 
 def computes(scores: Sequence[Score]) -> bool:
@@ -159,6 +171,10 @@ def headline(info: RunInfo, variants: Sequence[VariantInfo]) -> list[str]:
         f"{count(len(info.class_names), 'class', 'classes')}; {info.device}, {count(info.threads, 'thread')}",
         *training_words(info, variants),
     ]
+    if stream := info.settings.get("stream"):
+        lines.append(f"stream: {stream}")
+    if init := info.config.get("init"):
+        lines.append(f"encoders start from {init}")
     if info.synthetic:
         lines.insert(
             0, "SYNTHETIC DATA: made-up skeletons, to see that everything works. Not a result about people."
@@ -200,8 +216,7 @@ def score_line(score: Score) -> str:
 
 def failure_words(failure: Failure) -> str:
     """What failed and why."""
-    fold = f", {failure.fold}" if failure.fold else ""
-    return f"{failure.variant}, seed {failure.seed}{fold}: {failure.reason}"
+    return f"{training_name(failure.variant, failure.seed, failure.fold)}: {failure.reason}"
 
 
 def fold_table(results: Results) -> list[list[str]]:

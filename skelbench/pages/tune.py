@@ -8,7 +8,7 @@ from itertools import combinations
 
 from skelbench.pages import base
 from skelbench.pages.surface import slice_of, surface
-from skelbench.runs.numbers import count
+from skelbench.runs.numbers import count, significant
 from skelbench.runs.significance import wilson
 
 
@@ -63,7 +63,9 @@ def render(study: StudySummary) -> str:
         rule=study.rule,
         best=_percent(best),
         best_interval=f"{_words(_interval(study, best))} by Wilson's 95 % interval of {clips}",
-        best_params=[(name, f"{value:.4g}") for name, value in zip(study.names, best.params, strict=True)],
+        best_params=[
+            (name, significant(value)) for name, value in zip(study.names, best.params, strict=True)
+        ],
         first=first and f"{_percent(first)} % ({_words(_interval(study, first))})",
         not_told_apart=_not_told_apart(study, complete, best),
         command=study.command,
@@ -74,7 +76,7 @@ def render(study: StudySummary) -> str:
         trials=[
             (
                 trial.number,
-                [f"{value:.4g}" for value in trial.params],
+                [significant(value) for value in trial.params],
                 _percent(trial) if trial.value is not None else trial.stopped or "pruned",
                 _words(_interval(study, trial)) if trial.value is not None else "",
             )

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from skelbench.pages.overview import Dot
 from skelbench.pages.tables import comparable, failure_words, partly, published, training_words
 from skelbench.runs.numbers import count, listed, points, probability
-from skelbench.runs.results import Results
+from skelbench.runs.results import Results, RunInfo
+from skelbench.runs.samples import USUAL_RATE
 from skelbench.runs.significance import Comparison
 
 # Points; less than what is shown.
@@ -111,11 +112,26 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("Test clips", f"{info.n_test:,}"),
         ("Classes", str(len(info.class_names))),
         ("Seeds", ", ".join(map(str, seeds)) or "none yet"),
+        *([("Recorded at", rate_words(info))] if info.fps else []),
+        *([("Stream", stream)] if (stream := info.settings.get("stream")) else []),
+        *([("Encoders start from", init)] if (init := info.config.get("init")) else []),
     ]
     for line in training_words(info, [row for row, _ in results.rows()]):
         title, _, words = line.partition(": ")
         found.append((title.capitalize(), words))
     return [*found, ("Device", f"{info.device}, {count(info.threads, 'thread')}")]
+
+
+def rate_words(info: RunInfo) -> str:
+    """How fast the clips were recorded, and how fast they are shown where nothing says so."""
+    if info.fps is None:
+        return f"{USUAL_RATE} frames a second: the data do not say how fast they were recorded"
+    low, high = info.fps
+    return (
+        f"{low:.4g} frames a second"
+        if low == high
+        else f"{low:.4g} to {high:.4g} frames a second, as recorded"
+    )
 
 
 def training_clips(results: Results) -> str:
@@ -170,5 +186,7 @@ def differences(results: Results) -> list[str]:
         lines.append(
             "Alignment: each clip is turned so that the shoulders lie along x and the spine points up."
         )
+    if stream := settings.get("stream"):
+        lines.append(f"Stream: {stream} here; joint there.")
     lines.append("Score: the whole test split after the last epoch here.")
     return lines

@@ -16,12 +16,10 @@ from skelbench.pages import base, charts
 from skelbench.pages.marks import mark
 from skelbench.pages.text import clean
 from skelbench.runs.files import replacing
-from skelbench.runs.samples import Figure
+from skelbench.runs.samples import USUAL_RATE, Figure
 
 # Radians about the upright axis, for a picture that cannot be turned.
 TURN = 0.35
-# Frames a second of a Kinect, where the data do not say; figure.js has it too.
-USUAL_RATE = 30
 # Pixels of a figure in a GIF.
 SIDE = 260
 
@@ -80,8 +78,8 @@ def render(shown: Shown) -> str:
 
 def _rate(figure: Figure) -> str:
     if figure.fps is None:
-        return f"Played at {USUAL_RATE} frames a second: the file does not say how fast it was recorded."
-    return f"Played at the {figure.fps:g} frames a second at which it was recorded."
+        return f"Unknown rate, shown at {USUAL_RATE} frames a second: the data do not say how fast they were recorded."
+    return f"Played at the {figure.fps:.4g} frames a second at which it was recorded."
 
 
 def _prediction(shown: Shown, said: Said) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def _differences(runs: Sequence[Results]) -> list[tuple[str, list[str]]]:
         }
         base |= {"seeds": ", ".join(map(str, sorted({score.seed for score in results.scores}))) or "none"}
         base |= {name: getattr(info, name) for name in ("git_revision", "device", "threads", "started")}
-        base |= {name: info.config.get(name) for name in ("align", "precision")}
+        base |= {name: info.config.get(name) for name in ("align", "precision", "init")}
         return {name: str(value) for name, value in (base | info.settings | info.versions).items()}
 
     every = [told(results) for results in runs]

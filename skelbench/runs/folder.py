@@ -193,7 +193,12 @@ class RunFolder:
         shutil.rmtree(self.embeddings, ignore_errors=True)
 
 
+def fold_slug(fold: str) -> str:
+    """A fold's name as files have it."""
+    return "".join(letter if letter.isalnum() else "-" for letter in fold)
+
+
 def job_name(variant: str, seed: int, fold: str) -> str:
     """What the files of one training are called: `VARIANT-seedS`, with `-fold-NAME` behind it in a cross-validation."""
-    slug = "".join(letter if letter.isalnum() else "-" for letter in fold)
+    slug = fold_slug(fold)
     return f"{variant}-seed{seed}" + (f"-fold-{slug}" if slug else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -60,8 +61,12 @@ def _require_same(first: Path, one: Results, path: Path, other: Results) -> None
             raise MergeError(
                 f"{path} does not belong to {first}: {name} is {_short(now)}, not {_short(before)}"
             )
-    if one.info.config.get("precision") != other.info.config.get("precision"):
-        raise MergeError(f"{path} does not belong to {first}: it was trained in another precision")
+    for name, what in (
+        ("precision", "was trained in another precision"),
+        ("init", "started from other weights"),
+    ):
+        if one.info.config.get(name) != other.info.config.get(name):
+            raise MergeError(f"{path} does not belong to {first}: it {what}")
 
 
 def _short(value: object) -> str:
@@ -85,11 +90,10 @@ def _together(paths: Sequence[Path], runs: Sequence[Results]) -> Results:
         if any(getattr(results.info, name) != getattr(first, name) for results in runs):
             caveats.append(f"the merged runs differ in {name}")
     seeds = sorted({score.seed for score in scores.values()})
-    config = first.config | {"variants": order, "seeds": seeds}
+    config = first.config | {"variants": order, "seeds": seeds, "shard": None}
+    command = shlex.join(["skelbench", "merge", *map(str, paths)])
     return Results(
-        replace(
-            first, caveats=caveats, config=config, command=f"skelbench merge {' '.join(map(str, paths))}"
-        ),
+        replace(first, caveats=caveats, config=config, command=command),
         list(variants.values()),
         sorted(scores.values(), key=lambda score: (order.index(score.variant), score.seed, score.fold)),
         [

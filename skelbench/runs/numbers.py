@@ -47,6 +47,11 @@ def probability(p: float) -> str:
     return f"p = {p:.2g}" if p < 0.995 else "p = 1"
 
 
+def significant(value: float) -> str:
+    """Four significant digits, large numbers whole: `0.0123`, `985.3`, `25,250`."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """`1 seed`, `2 seeds`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

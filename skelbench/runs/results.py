@@ -136,6 +136,8 @@ class Score:
     speed: Speed
     fold: str = ""
     """Which fold of a cross-validation was tested; "" where the protocol has one split."""
+    init: str = ""
+    """The stored weights that the training started from, `RUN:VARIANT, seed S, sha256 ...`; "" at random."""
     curves: list[Curve] = field(default_factory=list)
     test_curve: list[tuple[int, float]] = field(default_factory=list)
     """(epoch, test top-1) during the last stage: what best_on_test is the largest of."""
@@ -154,6 +156,11 @@ _PLAIN = [
     for item in fields(Score)
     if item.name not in ("top1_interval", "speed", "curves", "test_curve", "pretraining_curve", "stages")
 ]
+
+
+def training_name(variant: str, seed: int, fold: str) -> str:
+    """One training in words: `conmlp-ce, seed 0, subject 3`."""
+    return f"{variant}, seed {seed}" + (f", {fold}" if fold else "")
 
 
 @dataclass(frozen=True)
@@ -193,6 +200,7 @@ class RunInfo:
     settings: dict[str, Any]
     """Hyper-parameters, after the preset."""
     command: str
+    """Makes the run from its beginning; composed from the configuration, whatever started it."""
     device: str
     threads: int
     versions: dict[str, str]
@@ -203,6 +211,8 @@ class RunInfo:
     """Whether the parts have the sizes of the official split of the data set."""
     folds: list[str] = field(default_factory=list)
     """Names of the folds, where the protocol has several."""
+    fps: tuple[float, float] | None = None
+    """Lowest and highest rate of the clips, frames a second; None where the data do not say."""
 
 
 @dataclass(repr=False)

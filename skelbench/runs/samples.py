@@ -14,6 +14,8 @@ from skelbench.runs.files import write_text
 from skelbench.runs.results import RunError
 
 NEIGHBOURS = 10
+# Frames a second of a Kinect; figure.js has it too.
+USUAL_RATE = 30
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Figure:
     absent: list[list[int]]
     """[frame, body] without a skeleton."""
     fps: float | None = None
-    """Frames a second; None where the data do not say: pages then take 30, the rate of a Kinect."""
+    """Frames a second; None where the data do not say: pages then take USUAL_RATE."""
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,8 @@ def train_encoder(
     torch.manual_seed(task.seed)
     generator = task.generator()
     model = _Model(variant, task.shape)
+    if task.initial:
+        task.initial.load_into(model.encoder)
     optimizer = _sgd(model, settings, fabric)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs, settings.lr * LAST_LR)
     _, wrapped_optimizer = fabric.setup(model, optimizer)

@@ -17,7 +17,7 @@ from skelbench.models.heads import ProjectionMLP, StreamDecoder
 from skelbench.models.stream_shape import StreamEncoder
 from skelbench.training.penalised_probe import Chosen, folds_like_test, penalised_probe
 from skelbench.training.performances import performances
-from skelbench.training.prediction import draw_hidden, predicted_channels, prediction_error
+from skelbench.training.pretext import draw_hidden, predicted_channels, prediction_error
 from skelbench.training.probe import ridge_accuracy
 from skelbench.training.stream_task import StreamTask, descend
 from skelbench.training.task import Fitted, Task

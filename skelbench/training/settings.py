@@ -14,6 +14,7 @@ TwoPerson = Literal["drop", "disjoint"]
 Sampling = Literal["full", "conmlp60"]
 Embedding = Literal["op", "gensim"]
 Preset = Literal["quick", "published"]
+InputStream = Literal["joint", "bone", "motion"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Settings:
     """TCL: weight of hard positives."""
     k2: NotNegative = 1.0
     """TCL: weight of hard negatives."""
+    stream: InputStream | None = None
+    """What a model is shown of a clip: joint positions, bones (each joint from its parent) or motion (each joint's way
+    to the next frame). Default: the row's own, positions for ConMLP. `skelbench fuse` fuses runs on several streams."""
     sampling: Sampling = "full"
     """conmlp60 draws as the code released with ConMLP does: from the first few clips only, one per class in NTU's
     order. It shows what that sampler yields; it is no result."""

@@ -50,6 +50,9 @@ def plan_of(variant: Variant, settings: Settings) -> Plan:
         "frames": settings.stream_frames,
         "temperature": settings.temperature,
     }
+    if settings.stream is not None:
+        # What others call the joint stream are positions from the root in the first frame.
+        given["streams"] = ("position" if settings.stream == "joint" else settings.stream,)
     return replace(variant.plan, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -67,9 +70,11 @@ class StreamTask:
         self.shape = self.input.shape(task.shape.classes)
 
     def encoder(self) -> StreamEncoder:
-        """The row's encoder with fresh weights, which follow torch's random state."""
+        """The row's encoder: with fresh weights, which follow torch's random state, or those that the task names."""
         assert self.variant.encoder is not None
         encoder: StreamEncoder = resolve(self.variant.encoder)(self.shape)
+        if self.task.initial:
+            self.task.initial.load_into(encoder)
         return encoder
 
     def batch(self, indices: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from skelbench.models.conmlp import InputShape
 from skelbench.runs.results import Stage
 from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.dataset import PackedDataset
+from skelbench.training.initial import Initial
 from skelbench.training.log import EpochLog
 from skelbench.training.settings import Settings
 
@@ -48,6 +49,8 @@ class Task:
     """Where the training is kept and resumed from."""
     embeddings: Path | None = None
     """Folder of the graph family's embeddings, by content."""
+    initial: Initial | None = None
+    """Stored weights that the encoder starts from; None: it starts at random."""
 
     @property
     def shape(self) -> InputShape:

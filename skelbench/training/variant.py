@@ -48,6 +48,8 @@ class Variant:
     """Rows on resampled clips: streams, views and optimizer; the encoder is then given a StreamShape."""
     one_person: bool = False
     """Clips of several people are left out (`--two-person drop`), or each person is kept as a component."""
+    takes_stream: bool = True
+    """Whether `--stream` may change what its model is shown; a recipe then reads the clips from `task.data`."""
     restore: Reference | None = None
     """Makes a model again from its stored weights where it is no encoder of packed clips."""
     family: str = "conmlp"

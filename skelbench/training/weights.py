@@ -15,18 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from skelbench.data.clips import Clips
-from skelbench.errors import SkelbenchError
 from skelbench.models.conmlp import InputShape
-from skelbench.training.built import FORMAT, BuiltFrom
+from skelbench.training.built import BuiltFrom, WeightsError, read
 from skelbench.training.dataset import PackedDataset
+from skelbench.training.packed_stream import as_stream
+from skelbench.training.settings import Settings
 from skelbench.training.task import Fitted, Task
-from skelbench.training.tensors import TensorFileError, load_tensors, save_tensors
+from skelbench.training.tensors import save_tensors
 from skelbench.training.trained import Batch, Encoder, Inputs
 from skelbench.training.variant import Variant, name_of, resolve
-
-
-class WeightsError(SkelbenchError):
-    """Weights that cannot be used; one line that names the file."""
 
 
 def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -> None:
@@ -51,6 +48,7 @@ def save(fitted: Fitted, variant: Variant, task: Task, align: str, path: Path) -
         edges=[list(edge) for edge in task.clips.skeleton.edges],
         root=task.clips.skeleton.root,
         unit=task.clips.unit,
+        init=task.initial.name if task.initial else "",
     )
     save_tensors(path, fitted.inference.state_dict() | fitted.tables, asdict(built))
 
@@ -104,34 +102,9 @@ def _restore_encoder(
         model = build()
         model.load_state_dict(weights)
 
+    stream = Settings(**built.settings).stream
+
     def inputs(clips: Clips, device: torch.device) -> Batch:
-        return PackedDataset(clips, device, shape).batch
+        return PackedDataset(as_stream(clips, stream), device, shape).batch
 
     return model, inputs
-
-
-def read(path: Path) -> tuple[BuiltFrom, dict[str, Tensor]]:
-    """What a weights file says of itself, and its tensors.
-
-    Raises:
-        WeightsError: the file is missing, damaged, or newer than this version.
-    """
-    try:
-        tensors, raw = load_tensors(path)
-        if raw["format"] > FORMAT:
-            raise WeightsError(
-                f"{path} was written by skelbench {raw['version']}, newer than this one: upgrade"
-            )
-        built = BuiltFrom(**raw)
-    except TensorFileError as error:
-        raise WeightsError(f"{path} cannot be read as weights of skelbench: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise WeightsError(
-            f"{path} cannot be read as weights of skelbench: its record lacks {error}"
-        ) from error
-    bad = [
-        name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()
-    ]
-    if bad:
-        raise WeightsError(f"{path}: {bad[0]} holds numbers that are not finite")
-    return built, tensors

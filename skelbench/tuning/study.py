@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import nn
 
 from skelbench.errors import SkelbenchError
+from skelbench.eval.command import command_of
+from skelbench.eval.config import Config, DataOptions, MachineOptions
 from skelbench.eval.inputs import load_clips, load_splits
 from skelbench.eval.machine import make_fabric
 from skelbench.eval.metrics import knn1
@@ -28,18 +29,21 @@ from skelbench.pages import tune as page
 from skelbench.runs.files import write_text
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.log import TrainingError
+from skelbench.training.packed_stream import as_stream
 from skelbench.training.settings import Settings
 from skelbench.training.task import Task, in_batches, top1
 from skelbench.training.variant import Variant
 from skelbench.tuning.held_out import held_out
 from skelbench.tuning.options import DEFAULTS, Tune
-from skelbench.variants import choose
+from skelbench.variants import choose, require_stream
 
 # Searched on a logarithmic scale. The NITAP report's TCL: tau 0.1, k1 5000, k2 1.
 RANGES = {"lr": (1e-3, 0.3), "temperature": (0.01, 1.0), "k1": (1.0, 1e5), "k2": (0.01, 100.0)}
 NAMES = {"lr": "rate", "temperature": "tau", "k1": "k1", "k2": "k2"}
 # How often a trial is compared with others while it trains.
 LOOKS = 5
+# Options that a study and the main job have in common.
+_SHARED = {item.name for group in (DataOptions, MachineOptions) for item in fields(group)} | {"protocol"}
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -89,7 +93,8 @@ class Study:
             self.fit, self.validation, self.rule = held_out(
                 self.clips, self.split.protocol, self.split.train, options.seed
             )
-        self.dataset = PackedDataset(self.clips, self.fabric.device)
+        require_stream(rows, self.settings)
+        self.dataset = PackedDataset(as_stream(self.clips, self.settings.stream), self.fabric.device)
         self.study = self._open()
 
     def _open(self) -> optuna.Study:
@@ -217,15 +222,12 @@ class Study:
 
     def command(self, params: dict[str, float]) -> str:
         """The main job with these hyper-parameters: train on all training clips, score the test split once."""
-        options, settings = self.options, self.settings
-        words = ["skelbench", "eval", self.split.protocol]
-        words += ["--data", str(options.data)] if options.data else []
-        words += ["--variants", options.variant]
-        words += ["--epochs", str(settings.epochs), "--batch-size", str(settings.batch_size)]
-        words += ["--align", options.align] if options.align != "none" else []
-        for name, value in params.items():
-            words += [f"--{name}", repr(value)]
-        return shlex.join(words)
+        options = self.options
+        shared = {item.name: getattr(options, item.name) for item in fields(options) if item.name in _SHARED}
+        found: dict[str, Any] = {name.replace("-", "_"): value for name, value in params.items()}
+        return command_of(
+            Config(variants=(options.variant,), settings=replace(self.settings, **found), **shared)
+        )
 
     def _summary(self, every: Sequence[FrozenTrial], best: FrozenTrial, command: str) -> page.StudySummary:
         names = searched(self.variant)

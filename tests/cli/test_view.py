@@ -7,7 +7,7 @@ from PIL import Image
 import skelbench.data
 from skelbench.cli import view
 from skelbench.eval import run
-from skelbench.training.predict import predict, prefixes
+from skelbench.training.early import predict, prefixes
 from tests.conftest import command_line, config_of, make_clips
 from tests.pages.test_run import stands_alone
 

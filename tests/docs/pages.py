@@ -21,7 +21,7 @@ INCLUDED = (
     ROOT / "benchmarks/README.md",
 )
 """READMEs beside the sources, which the docs include."""
-PAGES = (
+_ALL = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
@@ -29,9 +29,17 @@ PAGES = (
     *sorted(ROOT.glob("docs/**/*.md")),
     *INCLUDED,
 )
+# The tests of an installed wheel stand without the sources of the package, and the README among them.
+PAGES = tuple(page for page in _ALL if page.exists() or (ROOT / "skelbench").exists())
 _SNIPPET = "--8<--"
 # A command in a sentence: `skelbench eval xview`.
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+
+
+def need_sources() -> None:
+    """Skip a module that reads the package's own files beside its tests: those of a wheel stand without them."""
+    if not (ROOT / "skelbench").exists():
+        pytest.skip("the sources of the package are not here", allow_module_level=True)
 
 
 def name(page: Path) -> str:

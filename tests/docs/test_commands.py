@@ -10,7 +10,10 @@ import pytest
 from skelbench.cli.commands import COMMANDS
 from skelbench.cli.main import _parse
 from tests.conftest import command_line
-from tests.docs.pages import PAGES, ROOT, blocks, inline, name
+from tests.docs.pages import PAGES, ROOT, blocks, inline, name, need_sources
+
+need_sources()
+
 
 # `skelbench COMMAND --help` stands for several commands.
 _SEVERAL = ("COMMAND", "...")

@@ -7,7 +7,10 @@ from importlib.metadata import version
 import pytest
 
 from skelbench.variants import VARIANTS
-from tests.docs.pages import PAGES, ROOT, inline, name
+from tests.docs.pages import PAGES, ROOT, inline, name, need_sources
+
+need_sources()
+
 
 _LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
 _DOTTED = re.compile(r"skelbench(?:\.\w+)+")

@@ -7,6 +7,9 @@ import pytest
 from skelbench.pages import readme
 from skelbench.pages.readme import ROOT, TableError, main, markdown, written
 from skelbench.runs.results import Results, RunError
+from tests.docs.pages import need_sources
+
+need_sources()
 
 KEPT = sorted((ROOT / "results").glob("*/results.json"))
 FIXTURE = ROOT / "tests" / "fixtures" / "run-0.1.0" / "results.json"

@@ -18,8 +18,8 @@ from skelbench.eval import Results, run
 from skelbench.runs.files import FileError, locked
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.results import RunError
+from skelbench.training.built import WeightsError
 from skelbench.training.tensors import TensorFileError, load_tensors
-from skelbench.training.weights import WeightsError
 from tests.conftest import config_of, make_clips
 
 ROOT = Path(__file__).parents[2]

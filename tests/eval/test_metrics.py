@@ -1,5 +1,7 @@
 """Metrics against worked examples and independent formulas."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -38,3 +40,10 @@ def test_knn1_is_by_cosine():
     train = np.array([[1, 0], [0, 1]], dtype=np.float32)
     test = np.array([[100, 1], [0.1, 0.2]], dtype=np.float32)
     assert metrics.knn1(train, np.array([0, 1]), test, np.array([0, 1])) == 1
+
+
+def test_mean_class_of_one_class_and_of_predictions_without_test_clips_is_quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert metrics.mean_class(np.eye(3, dtype=np.float32), np.array([1, 1, 1])) == pytest.approx(1 / 3)
+        assert metrics.mean_class(np.eye(1, dtype=np.float32), np.array([0])) == 1.0

@@ -24,6 +24,7 @@ SETTINGS = {
     "temperature": (0.5, "conmlp-supcon"),
     "k1": (1.0, "conmlp-tcl"),
     "k2": (9.0, "conmlp-tcl"),
+    "stream": ("bone", "conmlp-ce"),
     "sampling": ("conmlp60", "conmlp-ce"),
     "per_clip_draws": (False, "conmlp-ce"),
     "probe_epochs": (4, "random-encoder"),

@@ -15,7 +15,7 @@ from skelbench.training.log import TrainingError
 from skelbench.training.penalised_probe import PENALTIES, folds_like_test, penalised_probe
 from skelbench.training.performances import performances
 from skelbench.training.plan import Augmentation, Plan
-from skelbench.training.prediction import AHEAD, displacements, draw_hidden, prediction_error
+from skelbench.training.pretext import AHEAD, displacements, draw_hidden, prediction_error
 from skelbench.training.settings import Settings
 from skelbench.training.stream_task import StreamTask, plan_of
 from skelbench.training.task import count_parameters, in_batches, top1

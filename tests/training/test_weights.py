@@ -11,7 +11,7 @@ import skelbench
 import skelbench.data
 from skelbench.data import DataError
 from skelbench.eval import run
-from skelbench.training.weights import WeightsError
+from skelbench.training.built import WeightsError
 from tests.conftest import config_of, make_clips
 
 
@@ -108,3 +108,77 @@ def test_foreign_and_newer_files_are_refused(tmp_path, folder):
     path.write_bytes(b"no weights")
     with pytest.raises(WeightsError, match="cannot be read as weights"):
         skelbench.load(tmp_path, "conmlp-supcon")
+
+
+# --- one recording as an array
+
+
+@pytest.fixture(scope="module")
+def encoder(folder):
+    return skelbench.load(folder / "run", "conmlp-supcon")
+
+
+def test_an_array_is_classified_as_the_clip_that_it_is(encoder, folder):
+    clips = skelbench.data.load(folder / "data")
+    expected = encoder.classify(clips)
+    for index in (0, 5):
+        joints = clips.clip(index)
+        for array in (joints, joints[:, 0], joints.astype(np.float64)):
+            np.testing.assert_allclose(encoder.classify(array), expected[index : index + 1], atol=1e-5)
+    np.testing.assert_allclose(
+        encoder.predict(clips.clip(0)).probability, encoder.predict(clips).probability[:1], atol=1e-6
+    )
+
+
+def test_a_long_recording_is_seen_through_windows_that_cover_it(encoder):
+    rng = np.random.default_rng(0)
+    recording = rng.normal(size=(50, 5, 3)).astype(np.float32)
+    found = encoder.windows(recording, window=12, every=9)
+    assert found.names.tolist() == [
+        "frames 0-11", "frames 9-20", "frames 18-29", "frames 27-38", "frames 36-47", "frames 38-49",
+    ]  # fmt: skip
+    logits = encoder.classify(recording, window=12, every=9)
+    alone = [encoder.classify(recording[start : start + 12])[0] for start in (0, 9, 18, 27, 36, 38)]
+    np.testing.assert_allclose(logits, alone, atol=1e-5)
+    assert encoder.represent(recording, window=12, every=9).shape == (6, 256)
+    assert encoder.predict(recording, window=12, every=9).names == found.names.tolist()
+    # By default as many frames as a clip may have, half a window apart.
+    most = encoder.built.shape["length"]
+    assert [int(frames) for frames in encoder.windows(recording).frames] == [most] * len(
+        encoder.windows(recording)
+    )
+    assert encoder.windows(recording).names[1] == f"frames {most // 2}-{most // 2 + most - 1}"
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "error", "message"),
+    [
+        (np.zeros((20, 4, 3)), {}, DataError, "frames of 4 joints, the encoder takes 5"),
+        (np.zeros((20, 5)), {}, DataError, r"array of shape \(20, 5\): expected"),
+        (np.zeros((0, 5, 3)), {}, DataError, r"array of shape \(0, 1, 5, 3\): expected"),
+        (np.zeros((9, 2, 5, 3)), {}, DataError, "2 bodies, .* takes at most 1"),
+        (
+            np.full((9, 5, 3), np.nan),
+            {},
+            DataError,
+            "frames 0-8: joint 'joint0' is not finite in the window's frame 0",
+        ),
+        (np.zeros((9, 5, 3)), {"window": 10}, ValueError, "window is 10"),
+        (np.zeros((90, 5, 3)), {"window": 80}, ValueError, "window is 80"),
+        (np.zeros((9, 5, 3)), {"every": 0}, ValueError, "every is 0"),
+    ],
+)
+def test_an_array_that_cannot_be_used_is_one_line(encoder, array, options, error, message):
+    with pytest.raises(error, match=message) as found:
+        encoder.classify(array, **options)
+    assert "\n" not in str(found.value)
+
+
+def test_clips_and_files_have_no_window(encoder, folder):
+    with pytest.raises(ValueError, match="belong to an array"):
+        encoder.classify(folder / "data", window=5)
+
+
+def test_a_stream_refuses_frames_that_are_not_finite(encoder):
+    with pytest.raises(DataError, match="not finite"):
+        list(encoder.stream(np.full((3, 1, 5, 3), np.nan)))

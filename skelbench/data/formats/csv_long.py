@@ -1,8 +1,9 @@
 """CSV in long form: one line for each joint of a body in a frame, columns clip, frame, body, joint, x, y, z.
 
 Optional, the same on every line of a clip: label (a number, or the name of a class), class (its name, where label is a
-number), subject, view, setup, rep, split. `body` is whatever id a tracker gave, one person where there is no such
-column; `joint` a name or a number; an empty coordinate is a missing joint. Comma, semicolon or tab tells entries apart.
+number), subject, view, setup, rep, split, fps (frames a second). `body` is whatever id a tracker gave, one person where
+there is no such column; `joint` a name or a number; an empty coordinate is a missing joint. Comma, semicolon or tab
+tells entries apart.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from skelbench.data.skeletons import NTU_25, skeleton_from, skeleton_of
 from skelbench.data.splits import named_parts
 
 NEEDED = ("frame", "joint", "x", "y", "z")
-_PER_CLIP = ("label", "class", *COLUMNS, "split")
+_PER_CLIP = ("label", "class", *COLUMNS, "split", "fps")
 _MOST_ROWS = 1 << 27  # bodies in frames of one clip, so that a frame number of 10^9 is refused
 
 
@@ -96,7 +97,21 @@ def read_long_csv(path: Path, labels_required: bool = True) -> Clips:
     }
     part = np.array([table.clips[name].get("split", "") for name in names], dtype=str)
     reading.parts = {key: np.flatnonzero(part == key) for key in dict.fromkeys(part.tolist()) if key}
+    reading.fps = _rates(table)
     return reading.clips()
+
+
+def _rates(table: _Table) -> list[float] | None:
+    """The rate of each clip, where the file tells those of all."""
+    told = {name: clip.get("fps", "") for name, clip in table.clips.items()}
+    if not all(told.values()):
+        return None
+    for name, text in told.items():
+        try:
+            float(text)
+        except ValueError:
+            raise DataError(f"{table.path}: clip {name} has fps '{text}', expected a number") from None
+    return [float(text) for text in told.values()]
 
 
 def _joint_order(table: _Table) -> list[str]:
@@ -195,6 +210,7 @@ def write_long_csv(clips: Clips, path: Path) -> Path:
                     clips.class_names[label] if label >= 0 else "",
                     *(int(getattr(clips, ours)[index]) for ours in COLUMNS.values()),
                     part_of.get(index, ""),
+                    "" if clips.fps is None else float(clips.fps[index]),
                 ]
                 clip = clips.clip(index)
                 for frame, body in np.argwhere(present(clip)).tolist():

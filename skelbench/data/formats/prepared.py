@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skelbench.data import ntu
 from skelbench.data.clips import Clips, DataError, Dropped, IntArray, Skeleton, release
 from skelbench.data.formats.arrays import DAMAGE, is_text, one_line
 from skelbench.data.packing import Packer, offsets_of
 from skelbench.data.presence import present, tidy
+from skelbench.data.rates import KINECT, stated_fps, written_fps
 
 META = "meta.json"
 _FORMAT = "skelbench clips"
@@ -78,6 +80,7 @@ def save(
                 "rows": len(clips.joints),
                 "content_hash": clips.content_hash,
                 **{key: getattr(clips, key) for key in _SCALARS},
+                "fps": written_fps(clips),
                 "class_names": clips.class_names,
                 "skeleton": asdict(clips.skeleton),
                 "splits": [[stem, kind, name] for stem, (kind, name, _) in splits.items()],
@@ -175,6 +178,7 @@ def read_folder(folder: Path, tidied: bool = True) -> Clips:
     clips = Clips(
         **arrays,
         **{key: _field(folder, meta, key, kind) for key, kind in _SCALARS.items()},
+        fps=_fps(folder, meta, count),
         class_names=tuple(_texts(folder, meta, "class_names")),
         skeleton=skeleton,
         notes=tuple(_texts(folder, meta, "notes")),
@@ -184,6 +188,14 @@ def read_folder(folder: Path, tidied: bool = True) -> Clips:
     if clips.length < clips.frames.max(initial=0) or clips.max_bodies < clips.bodies.max(initial=0):
         raise DataError(f"{folder / META}: length and max_bodies are less than those of the clips")
     return _tidied(clips) if tidied else clips
+
+
+def _fps(folder: Path, meta: dict[str, Any], count: int) -> NDArray[np.float64] | None:
+    """As stated; a folder of an earlier version states none, and NTU RGB+D has its own."""
+    stated = meta.get("fps")
+    if stated is None and meta.get("dataset") in (ntu.NTU_60, ntu.NTU_120) and not meta.get("synthetic"):
+        stated = KINECT
+    return None if stated is None else stated_fps(folder / META, stated, count)
 
 
 def _field(folder: Path, meta: dict[str, Any], key: str, kind: type) -> Any:

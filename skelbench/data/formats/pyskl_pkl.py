@@ -20,6 +20,7 @@ from skelbench.data.formats.ctrgcn_npz import exportable
 from skelbench.data.formats.files import stem_of, written
 from skelbench.data.formats.safe_pickle import unpickle
 from skelbench.data.packing import Packer
+from skelbench.data.rates import written_fps
 from skelbench.data.skeletons import skeleton_from, skeleton_of
 from skelbench.data.splits import indices_of, named_parts
 
@@ -97,6 +98,7 @@ def read_pyskl(path: Path, labels_required: bool = True) -> Clips:
             if not isinstance(value, kind):
                 raise DataError(f"{path}: '{key}' is {type(value).__name__}, expected {kind.__name__}")
             setattr(reading, key, value)
+    reading.fps = extras.get("fps")
     return reading.clips()
 
 
@@ -190,7 +192,8 @@ def write_pyskl(clips: Clips, folder: Path) -> list[Path]:
 
     The keypoints are those of the clips, so a prepared body stands at the origin, not in front of the camera; they are
     not rounded to float16, so that the clips come back to the bit. More keys, which PYSKL passes over: class_names,
-    joint_names, edges, root, dataset, unit, length, synthetic; in an annotation subject, camera, setup, replication.
+    joint_names, edges, root, dataset, unit, length, synthetic, fps; in an annotation subject, camera, setup,
+    replication.
     """
     names = marked_names(clips)
     split = {part: names[indices].tolist() for part, indices in named_parts(clips).items()}
@@ -221,6 +224,7 @@ def write_pyskl(clips: Clips, folder: Path) -> list[Path]:
         "unit": clips.unit,
         "length": clips.length,
         "synthetic": clips.synthetic,
+        "fps": written_fps(clips),
     }
 
     def write(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 x (R, M, J, 3), offsets (N + 1,), label, names (N,), class_names, joint_names, edges (E, 2); optional: root (a joint
 number), subject, view, setup, rep (N,), split (N,) or train, test, validation, part-NAME (clip numbers), unit, dataset,
-length, synthetic.
+length, synthetic, fps (frames a second: one number, or (N,)).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from skelbench.data.formats.arrays import Arrays, Rows, flag, text, texts, whole
 from skelbench.data.formats.files import written
 from skelbench.data.packing import CHUNK_BYTES, Packer
 from skelbench.data.presence import present
+from skelbench.data.rates import written_fps
 from skelbench.data.skeletons import skeleton_from
 from skelbench.data.splits import named_parts
 
@@ -82,11 +83,12 @@ def read_ragged(arrays: Arrays, form: str = "ragged npz", labels_required: bool 
         for key, ours in _COLUMNS.items()
         if key in arrays
     }
-    reading.parts = _parts(arrays, count)
+    reading.parts = parts_of(arrays, count)
     reading.unit = text(arrays, "unit", "")
     reading.dataset = text(arrays, "dataset", "") or None
     reading.length = whole(arrays, "length")
     reading.synthetic = flag(arrays, "synthetic")
+    reading.fps = np.asarray(arrays["fps"]) if "fps" in arrays else None
     reading.notes = (*reading.notes, *notes)
     return reading.clips()
 
@@ -180,7 +182,12 @@ def _blocks(x: Rows, offsets: IntArray) -> Iterator[tuple[IntArray, NDArray[Any]
         begin = end
 
 
-def _parts(arrays: Arrays, count: int) -> dict[str, IntArray]:
+def parts_of(arrays: Arrays, count: int) -> dict[str, IntArray]:
+    """The parts of a file of `count` clips: its key `split`, or clip numbers under `train`, `test`, `part-NAME`.
+
+    Raises:
+        DataError: they do not fit the clips.
+    """
     path = arrays.path
     if "split" in arrays:
         split = np.asarray(arrays["split"])
@@ -231,6 +238,7 @@ def ragged_arrays(clips: Clips) -> dict[str, NDArray[Any]]:
         "dataset": np.array(clips.dataset),
         "length": np.array(clips.length),
         "synthetic": np.array(clips.synthetic),
+        **({} if (fps := written_fps(clips)) is None else {"fps": np.array(fps)}),
     }
     for name, indices in named_parts(clips).items():
         arrays[f"{PART}{name}"] = indices

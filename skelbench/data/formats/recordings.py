@@ -6,6 +6,7 @@ have one skeleton.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -83,6 +84,7 @@ def read_recordings(
     for path in paths:
         regular(path)
     notes: list[str] = []
+    rates: list[float] | None = None
     if endings == [".skeleton"]:
         packer, skeleton = Packer(25, padded=False), NTU_25
         for path in paths:
@@ -92,10 +94,11 @@ def read_recordings(
             notes += remarks
             packer.add(clip)
     else:
-        packer, skeleton = _bvh(paths)
+        packer, skeleton, rates = _bvh(paths)
     reading = Reading.packed(where, f"{endings[0]} recordings", packer, skeleton)
     names = [path.stem for path in paths]
     reading.names = np.array(names, dtype=str)
+    reading.fps = rates
     if table is not None:
         table.describe(reading, names, required)
     if endings == [".skeleton"]:
@@ -105,11 +108,15 @@ def read_recordings(
     return reading.clips()
 
 
-def _bvh(paths: Sequence[Path]) -> tuple[Packer, Skeleton]:
+def _bvh(paths: Sequence[Path]) -> tuple[Packer, Skeleton, list[float] | None]:
+    """The clips, their skeleton, and the frames a second of each; None where one of them states no time."""
+    rates: list[float] = []
     packer: Packer | None = None
     first: Skeleton | None = None
     for path in paths:
-        joints, skeleton = _read_bvh(path)
+        joints, skeleton, seconds = _read_bvh(path)
+        if math.isfinite(seconds) and seconds > 0:
+            rates.append(1 / seconds)
         if packer is None or first is None:
             packer, first = Packer(joints.shape[1], padded=False), skeleton
         elif skeleton != first:
@@ -117,11 +124,11 @@ def _bvh(paths: Sequence[Path]) -> tuple[Packer, Skeleton]:
         packer.add(joints[:, None])
     assert packer is not None
     assert first is not None
-    return packer, first
+    return packer, first, rates if len(rates) == len(paths) else None
 
 
-def _read_bvh(path: Path) -> tuple[NDArray[np.float32], Skeleton]:
-    """Positions (T, J, 3) in the file's unit, and the skeleton; end sites are joints, too."""
+def _read_bvh(path: Path) -> tuple[NDArray[np.float32], Skeleton, float]:
+    """Positions (T, J, 3) in the file's unit, the skeleton, and the seconds of a frame; end sites are joints, too."""
     try:
         from pybvh import read_bvh_file
     except ImportError:
@@ -134,7 +141,8 @@ def _read_bvh(path: Path) -> tuple[NDArray[np.float32], Skeleton]:
             joints = np.asarray(bvh.node_positions(), dtype=np.float32)
             names = [node.name for node in bvh.nodes]
             edges = [(int(child), int(parent)) for child, parent in bvh.node_edges]
+            seconds = float(bvh.frame_time)
     except Exception as error:  # the library raises what it meets in a damaged file
         reason = str(error).replace("\n", " ") or type(error).__name__
         raise DataError(f"{path}: not a readable BVH file: {reason}") from None
-    return joints, skeleton_from(names, edges)
+    return joints, skeleton_from(names, edges), seconds

@@ -179,4 +179,5 @@ def synthetic_corpus(clips: int = 720, seed: int = 0) -> Clips:
         length=int(frames.max()),  # not the 300 of NTU: the main job shall run in minutes without any data
         source=f"synthetic corpus (clips={clips}, seed={seed})",
         synthetic=True,
+        fps=np.full(len(names), float(FRAME_RATE)),
     )

@@ -1,4 +1,4 @@
-"""What the decoder of a contrastive row predicts: the clip itself, its hidden joints, or where its joints will be.
+"""Pretext tasks beside contrast: a decoder predicts the clip itself, its hidden joints, or where its joints will be.
 
 The target is always the clip as it is, resampled and levelled, in mean bone lengths.
 """

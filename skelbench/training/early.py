@@ -1,4 +1,4 @@
-"""The prediction over time: what a trained model says of the first frames of a clip, as they grow."""
+"""Early recognition: what a trained model says of the first frames of a clip, as they grow."""
 
 from __future__ import annotations
 
