@@ -26,9 +26,9 @@ THROUGHPUT_RUNS = 5
 def macs(fitted: Fitted, clip: Tensor) -> int:
     """Multiply-adds of one padded clip (an int64 (1,) index) through the classifier."""
     model = fitted.inference.eval()
-    with _frozen(model), _plain_recurrent_layers(), FlopCounterMode(display=False) as counter:
-        with torch.inference_mode():
-            model(fitted.batch(clip))
+    counter = FlopCounterMode(display=False)
+    with _frozen(model), _plain_recurrent_layers(), counter, torch.inference_mode():
+        model(fitted.batch(clip))
     return int(counter.get_total_flops()) // 2
 
 
