@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skelbench.cli import bench, compare, evaluate, fuse, merge, predict, prepare, probe, tune, view
+from skelbench.cli import bench, compare, evaluate, export, fuse, merge, predict, prepare, probe, tune, view
 from skelbench.cli.bench import Bench
 from skelbench.cli.compare import Compare
 from skelbench.cli.evaluate import Eval
+from skelbench.cli.export import Export
 from skelbench.cli.fuse import Fuse
 from skelbench.cli.merge import Merge
 from skelbench.cli.predict import Predict
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Command] = {
     "prepare": Command(Prepare, "Turn raw NTU .skeleton files into a packed dataset.", prepare.run),
     "predict": Command(Predict, "Classify new recordings with a trained model.", predict.run),
     "probe": Command(Probe, "Score somebody else's features by our probes.", probe.run),
+    "export": Command(Export, "Write a trained model as ONNX or torch.export.", export.run),
     "compare": Command(Compare, "Compare finished runs, with significance tests.", compare.run),
     "merge": Command(Merge, "Make one run of several shards.", merge.run),
     "fuse": Command(Fuse, "Fuse the scores of finished runs.", fuse.run),

@@ -6,14 +6,14 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from skelbench.data.clips import Clips
+from skelbench.data.clips import Clips, Skeleton
 from skelbench.models.heads import Centred
 from skelbench.models.stream_shape import StreamEncoder
 from skelbench.runs.results import Stage
@@ -226,9 +226,22 @@ def restore(variant: Variant, built: BuiltFrom, weights: dict[str, Tensor]) -> t
     model = nn.Sequential(OrderedDict(encoder=encoder, classifier=nn.Linear(len(mean), shape.classes)))
     model.load_state_dict(weights)
 
-    def inputs(clips: Clips, device: torch.device) -> Batch:
-        dataset = PackedDataset(clips, device)
-        stream_input = StreamInput(clips.skeleton, plan, axes, bodies, device)
-        return lambda indices: stream_input.plain(dataset.batch(indices))
+    return model, StreamInputs(plan, axes, bodies)
 
-    return model, inputs
+
+@dataclass(frozen=True)
+class StreamInputs:
+    """How clips become the input of a stored row."""
+
+    plan: Plan
+    axes: Axes
+    bodies: int
+
+    def stream_input(self, skeleton: Skeleton, device: torch.device) -> StreamInput:
+        """The row's input pipeline."""
+        return StreamInput(skeleton, self.plan, self.axes, self.bodies, device)
+
+    def __call__(self, clips: Clips, device: torch.device) -> Batch:
+        """Batches of streams of these clips."""
+        dataset, stream_input = PackedDataset(clips, device), self.stream_input(clips.skeleton, device)
+        return lambda indices: stream_input.plain(dataset.batch(indices))
