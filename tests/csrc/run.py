@@ -32,7 +32,9 @@ class Target(NamedTuple):
     runner: list[str]
 
 
-HERE = Target(platform.machine().replace("AMD64", "x86_64").replace("arm64", "aarch64"), COMPILER, SANITIZERS, [])
+HERE = Target(
+    platform.machine().replace("AMD64", "x86_64").replace("arm64", "aarch64"), COMPILER, SANITIZERS, []
+)
 ARM = Target("aarch64", "aarch64-linux-gnu-g++", ["-O2", "-static"], ["qemu-aarch64-static"])
 
 
