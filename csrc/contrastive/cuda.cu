@@ -325,6 +325,11 @@ int backward_with(const CudaProblem& p, void* memory, const void* grad, const do
 
 }  // namespace
 
+bool cuda_fits(const CudaProblem& p) {
+    constexpr int64_t kMostBlocks = (int64_t{1} << 31) - 1;
+    return Grid{tiles(p.n), tiles(p.m), p.square, p.deterministic}.blocks() <= kMostBlocks;
+}
+
 int64_t cuda_scratch_bytes(const CudaProblem& p) {
     return Scratch::bytes(p.n);
 }

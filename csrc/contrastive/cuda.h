@@ -27,6 +27,9 @@ struct CudaProblem {
     double temperature, k1, k2;
 };
 
+// Whether the tiles of a problem are no more than a launch has thread blocks.
+bool cuda_fits(const CudaProblem& problem);
+
 // Bytes of scratch memory for either launcher.
 int64_t cuda_scratch_bytes(const CudaProblem& problem);
 

@@ -44,6 +44,8 @@ struct Call {
         problem.temperature = temperature;
         problem.k1 = k1;
         problem.k2 = k2;
+        STD_TORCH_CHECK(cuda_fits(problem), "contrastive: ", problem.n, " embeddings with ", problem.m,
+                        " contrasts are more pairs than the CUDA kernels take; give fewer anchors at a time");
     }
 
     // The range of float16 is too small for the gradient weights, so float16 is computed in float.

@@ -59,6 +59,9 @@ constexpr Level kLevels[] = {
     {"avx512", has_avx512},
     {"avx512_bf16", has_avx512_bf16},
     {"amx", has_amx},
+#elif defined(__aarch64__)
+    // Part of the architecture.
+    {"neon", [] { return true; }},
 #endif
 };
 

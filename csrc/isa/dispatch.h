@@ -37,6 +37,8 @@ Kernel kernel_in_force(Kernel Kernels::* kernel) {
         &Kernels::scalar,
 #if defined(__x86_64__)
         &Kernels::avx2,   &Kernels::avx512, &Kernels::avx512_bf16, &Kernels::amx,
+#elif defined(__aarch64__)
+        &Kernels::neon,
 #endif
     };
     int level = active_level();

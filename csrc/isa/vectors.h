@@ -8,6 +8,8 @@
 
 #if SKELBENCH_AT(scalar)
 #include "isa/scalar.h"
+#elif SKELBENCH_AT(neon)
+#include "isa/neon.h"
 #elif SKELBENCH_AT(avx2)
 #include "isa/avx2.h"
 #else

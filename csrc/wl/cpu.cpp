@@ -24,17 +24,26 @@ constexpr int64_t kLanes = 2;
 #endif
 typedef uint64_t Words __attribute__((vector_size(kLanes * sizeof(uint64_t)), aligned(sizeof(uint64_t))));
 
+// Words of both vectors, by their places in one after the other.
+template <size_t... Place>
+inline Words shuffled(Words a, Words b) {
+#if defined(__clang__)
+    return __builtin_shufflevector(a, b, Place...);
+#else
+    return __builtin_shuffle(a, b, Words{Place...});
+#endif
+}
+
 // One stage of a transposition. Of row i, the words whose column has the bit S are swapped with those of row
 // i + S whose column lacks it.
 template <int S, size_t... C>
 inline void swap_sides(Words (&rows)[kLanes], std::index_sequence<C...>) {
-    constexpr Words kLow = {(C & S ? C - S + kLanes : C)...}, kHigh = {(C & S ? C + kLanes : C + S)...};
 #pragma GCC unroll 8
     for (int64_t i = 0; i < kLanes; ++i) {
         if (i & S) continue;
         const Words low = rows[i], high = rows[i + S];
-        rows[i] = __builtin_shuffle(low, high, kLow);
-        rows[i + S] = __builtin_shuffle(low, high, kHigh);
+        rows[i] = shuffled<(C & S ? C - S + kLanes : C)...>(low, high);
+        rows[i + S] = shuffled<(C & S ? C + kLanes : C + S)...>(low, high);
     }
 }
 

@@ -18,7 +18,7 @@ COMPILER = shutil.which("g++")
 Pointer, Integer = ctypes.c_void_p, ctypes.c_int64
 # A call before each access of a kernel.
 CHECKED = [
-    "-fsanitize=kernel-address",
+    "-fsanitize=kernel-address,alignment",
     *("--param", "asan-instrumentation-with-call-threshold=0"),
     *("--param", "asan-stack=0"),
 ]

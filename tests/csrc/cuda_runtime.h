@@ -55,6 +55,9 @@ int cudaFuncSetAttribute(Kernel* kernel, int, int bytes) {
 struct alignas(16) float4 {
     float x, y, z, w;
 };
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
 
 #define threadIdx fibres::thread
 #define blockIdx fibres::block

@@ -46,6 +46,13 @@ __global__ void askew(float* y, int64_t wrong) {
     nvcuda::wmma::load_matrix_sync(sum, memory + wrong, 16, nvcuda::wmma::mem_row_major);
     y[threadIdx.x] = sum.x[0] - float(threadIdx.x);
 }
+__global__ void askew_vector(float* y, int64_t wrong) {
+    __shared__ float4 memory[kThreads];
+    memory[threadIdx.x].x = memory[threadIdx.x].w = float(kThreads - 1 - threadIdx.x);
+    __syncthreads();
+    const float* at = &memory[threadIdx.x].x - (threadIdx.x == 7 ? wrong : 0);
+    y[threadIdx.x] = reinterpret_cast<const float4*>(at)->w;
+}
 // Without a barrier, what a thread reads depends on who was there before.
 __global__ void race(float* y, int64_t wrong) {
     __shared__ float memory[kThreads];
@@ -107,6 +114,9 @@ int faulty(int64_t name, float* x, float* y, int64_t count, int64_t wrong) {
             break;
         case 12:
             barrier<<<1, kThreads + 1024 * wrong, 0, nullptr>>>(y, 0);
+            break;
+        case 13:
+            askew_vector<<<1, kThreads, 0, nullptr>>>(y, wrong);
             break;
     }
     return cudaGetLastError();

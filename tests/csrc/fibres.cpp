@@ -1,6 +1,6 @@
 // The fibres, and the checks of every access that a kernel makes. The kernels are compiled with
-// -fsanitize=kernel-address, which calls a function before each access. The functions stand here, in a file
-// that is compiled without it.
+// -fsanitize=kernel-address,alignment, which calls a function before each access. The functions stand here,
+// in a file that is compiled without it.
 #include "fibres.h"
 
 #include <link.h>
@@ -350,6 +350,10 @@ void __asan_storeN_noabort(uintptr_t at, size_t bytes) {
     fibres::check(at, bytes, "a write outside the memory that was lent");
 }
 void __asan_handle_no_return() {}
+// A pointer that is not aligned as its type.
+void __ubsan_handle_type_mismatch_v1(const void*, const void*) {
+    if (fibres::running) fibres::fail(fibres::kMisaligned, "an access that is not aligned as its type");
+}
 
 // ---- for Python ----
 

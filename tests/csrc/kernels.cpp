@@ -67,6 +67,9 @@ int bag_gradients(const bag::Problem* problem, const float* parts, const float* 
                   const bag::Scratch* scratch, float* table_grad, float* weight_grad) {
     return bag::gradients_cuda(*problem, parts, grad, *scratch, table_grad, weight_grad, nullptr);
 }
+bool contrastive_fits(const contrastive::CudaProblem* problem) {
+    return contrastive::cuda_fits(*problem);
+}
 int64_t contrastive_scratch(const contrastive::CudaProblem* problem) {
     return contrastive::cuda_scratch_bytes(*problem);
 }

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from tests.csrc.conftest import CSRC, ORDERS, Host, Launch, every_launcher
 from tests.csrc.test_contrastive_on_host import Problem, Subtrees
-from tests.csrc.test_cuda_on_host import Batch, Clips, Views, Weight
+from tests.csrc.test_cuda_on_host import PVDBOW, Bags, Batch, Clips, Three, Two, Views, Weight
 
 
 class Limits(NamedTuple):
@@ -105,6 +105,8 @@ def launches(run: Host) -> Iterator[tuple[str, Launch]]:
     weight = Weight(units=512, feature_stride=1, unit_stride=45_000)
     rows = 1024 * 130
     batch = Batch(count=512, columns=75)
+    documents = PVDBOW(documents=37_646, vocabulary=100_000, dimensions=128, negative=5, block=16)
+    bags = Bags(bags=1024, tokens=300, entries=100_000, dimensions=64, repeats=100)
     for call in (
         ("wl_subtrees", trees),
         ("project", clips, rows, None, weight, None, None, None),
@@ -114,6 +116,11 @@ def launches(run: Host) -> Iterator[tuple[str, Launch]]:
         ("place", clips, None, None),
         ("describe", batch, 37_646, rows, 300, 2, Views(), None, None),
         ("views", batch, rows),
+        ("thin", documents, Two(), None),
+        ("train", documents, Two(), 1000, Three()),
+        ("infer", documents, Two()),
+        ("bag_sums", bags, None, None),
+        ("bag_gradients", bags, None, None, Three(), None, None),
     ):
         for launch in run.launches(*call):
             yield "", launch

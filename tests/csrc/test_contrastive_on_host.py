@@ -207,6 +207,20 @@ def test_without_a_pair_the_gradients_are_zeros(host: HostOp, n: int, m: int) ->
         assert all((x == 0).all() for x in found)
 
 
+@pytest.mark.parametrize("square", [False, True])
+def test_more_pairs_than_a_launch_has_blocks_do_not_fit(host: HostOp, square: bool) -> None:
+    """At the limit the launch is one that CUDA takes, beyond it the op refuses."""
+    most = 64 * (2**16 - 1) if square else 64 * 46_340
+    for rows, fits in ((most, True), (most + 2 * 64, False), (8_000_000, False)):
+        problem = Problem(
+            arithmetic=2, n=rows, m=rows, d=16, square=square, has_self=square, temperature=0.1, k2=1.0
+        )
+        assert host.run("contrastive_fits", problem) % 256 == fits
+        if fits:
+            launches = host.run.launches("contrastive_forward", problem, *[1 << 12] * 4)
+            assert max(launch.blocks[0] for launch in launches) > 2**31 - 2**18
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_a_row_that_is_not_finite_reaches_every_loss(host: HostOp, value: float) -> None:
     """Even where its products with all others are -inf and it is nobody's positive."""

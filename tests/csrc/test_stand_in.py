@@ -23,6 +23,7 @@ FAULTS = {
     "no_blocks": (9, "no block"),
     "unasked_shared": (9, "more shared memory than cudaFuncSetAttribute allowed"),
     "many_threads": (9, "more than there can be"),
+    "askew_vector": (716, "not aligned as its type"),
 }
 
 
