@@ -24,6 +24,7 @@ from skelbench.pages.overview import Dot
 from skelbench.pages.tables import columns, comparable, computes, fold_table, footnotes, published, tables
 from skelbench.pages.text import clean
 from skelbench.runs.folder import RunFolder
+from skelbench.runs.literature import figures
 from skelbench.runs.looks import Look, looks
 from skelbench.runs.numbers import count, mean_deviation
 from skelbench.runs.results import GROUPS, Results, RunInfo, Score, VariantInfo
@@ -90,6 +91,7 @@ def render(results: Results, folder: RunFolder) -> str:
         comparable=comparable(results),
         columns=columns("page", results),
         tables=_tables(results, look),
+        literature=[] if info.synthetic else figures(info.dataset, info.protocol),
         folds=fold_table(results),
         families=sorted({row.family for row, _ in results.rows()}),
         groups=[group for group in GROUPS if any(row.group == group for row, _ in results.rows())],

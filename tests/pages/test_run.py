@@ -109,6 +109,35 @@ def test_what_was_published_stands_beside_its_own_data_only(page, tmp_path):
     assert "Data: NTU RGB+D, xsub here" in beside
 
 
+def test_figures_of_others_stand_greyed_below_their_own_data_set_only(page, tmp_path):
+    assert "Published elsewhere" not in page
+    write_run(tmp_path, dataset="NW-UCLA", protocol="xview", synthetic=False)
+    below = page_of(tmp_path)
+    rows = re.findall(r'<tr class="published"><th scope="row">([^<]+)</th><td>([\d.]+)</td>', below)
+    assert ("GL-Transformer", "90.4") in rows
+    assert [float(top1) for _, top1 in rows] == sorted((float(top1) for _, top1 in rows), reverse=True)
+    assert "Not comparable with this run: best epochs on the test split" in below
+    write_run(tmp_path, dataset="NW-UCLA", protocol="xsub", synthetic=False)
+    assert "Published elsewhere" not in page_of(tmp_path)
+
+
+def test_the_page_begins_with_accuracy_against_what_a_model_costs(page):
+    order = [page.index(words) for words in ('id="accuracy"', "Top-1 against parameters", "Top-1 by variant")]
+    assert order == sorted(order)
+    for words in ("Top-1 against multiply-adds", "Top-1 against latency"):
+        assert page.index(words) < page.index("Top-1 by variant") < page.index("Top-1 against training")
+
+
+def test_a_self_supervised_row_is_held_against_the_best_control(tmp_path):
+    accuracies = (("tcn-ntxent", 0.9), ("mlp-ntxent", 0.4), ("raw-linear", 0.55), ("majority", 0.2))
+    write_run(tmp_path, accuracies, test=300)
+    text = page_of(tmp_path)
+    rows = re.findall(
+        r'<th scope="row">([\w-]+)</th><td>classifier</td><td>([\w-]+)</td>.*?<td>([^<]*)</td></tr>', text
+    )
+    assert rows == [("tcn-ntxent", "raw-linear", "beats it"), ("mlp-ntxent", "raw-linear", "below it")]
+
+
 def test_a_large_run_stays_below_15_mb(tmp_path):
     """60 classes, 8 variants, 18,932 clips; seeds add a thin line to each curve."""
     accuracies = tuple((key, 0.8) for key in (*VARIANTS, "majority", "raw-linear"))
