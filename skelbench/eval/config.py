@@ -69,9 +69,9 @@ class DataOptions:
     """Unit of the coordinates, m, cm or mm, or keep. Default: as the file states, else by the size of the bodies."""
     length: Count | None = None
     """Most frames of a clip; longer clips are resampled. Default: 300 for longer clips."""
-    align: Literal["none", "body"] = "none"
-    """body: turn each clip so that the shoulders lie along x and the spine points up. Every clip is moved to its
-    origin either way."""
+    align: Literal["none", "body", "body-median"] = "none"
+    """body: turn each clip so that the shoulders lie along x and the spine points up, by its first frames;
+    body-median: by the median over all of its frames. Every clip is moved to its origin either way."""
     drop_bad: bool = False
     """Leave out clips with NaN or infinite coordinates (counted and named in the report) instead of stopping."""
 

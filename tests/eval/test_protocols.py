@@ -284,6 +284,16 @@ def test_a_row_that_is_made_again_loses_what_was_found(data, tmp_path):
     assert not list((folder.path / "evaluations").rglob("*.npz"))
 
 
+def test_weights_that_cannot_be_read_are_a_caveat_and_stop_nothing(data, tmp_path):
+    options = dict(data=data, out=tmp_path / "run", variants=("random-tcn", "tcn-ntxent"), **QUICK)
+    run(config_of(**options))
+    RunFolder.at(tmp_path / "run").weights("tcn-ntxent", 0).write_bytes(b"nothing")
+    results = run(config_of(**options, evaluate=("knn",), resume=True))
+    assert [item.variant for item in results.evaluations] == ["random-tcn"]
+    (caveat,) = [line for line in results.info.caveats if "left out" in line]
+    assert caveat.startswith("tcn-ntxent, seed 0: knn was left out: ")
+
+
 def test_merged_runs_keep_what_was_found(data, tmp_path):
     for seed in (0, 1):
         run(

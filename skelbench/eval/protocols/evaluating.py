@@ -41,12 +41,13 @@ def evaluate(
     results: Results,
 ) -> None:
     """Add what each protocol finds to the results; one that fails is a caveat."""
-    path = folder.weights(variant.key, task.seed, fold)
-    encoder = weights.load(path, variant, str(task.fabric.device))
-    frozen = Frozen(variant, encoder, path, task, config)
+    path, frozen = folder.weights(variant.key, task.seed, fold), None
     for protocol in wanted:
         function, argument = evaluator(protocol)
         try:
+            if frozen is None:
+                encoder = weights.load(path, variant, str(task.fabric.device))
+                frozen = Frozen(variant, encoder, path, task, config)
             found = function(frozen, argument)
         except SkelbenchError as error:
             caveat = f"{variant.key}, seed {task.seed}: {protocol} was left out: {error}"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING
+from typing import Any
 
 from skelbench.options import ConfigError
 
-if TYPE_CHECKING:
-    from skelbench.eval.protocols.frozen import Found, Frozen
-
-    Evaluate = Callable[[Frozen, str], Found]
-    """`evaluate(frozen, argument)`: the argument is what stands behind the colon, "" where nothing does."""
+Evaluate = Callable[..., Any]
+"""`evaluate(frozen: Frozen, argument: str) -> Found`: the argument is what stands behind the colon, or ""."""
 
 _PACKAGE = "skelbench.eval.protocols"
 PROTOCOLS: dict[str, str] = {
