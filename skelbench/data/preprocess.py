@@ -15,8 +15,8 @@ from skelbench.data.missing import clip_missing, origin_joints
 from skelbench.data.packing import offsets_of
 from skelbench.data.presence import present
 
-ALIGN_FRAMES = 10
-"""A clip's orientation is the median over its first so many usable frames."""
+ALIGNMENTS: dict[str, int | None] = {"body": 10, "body-median": None}
+"""A clip's orientation is the median over its first so many usable frames; None: over all of them."""
 MOST_FRAMES = 300
 """Frames of the longest clip, where nothing else is said: NTU RGB+D's own longest, the most of the public sets.
 
@@ -39,18 +39,19 @@ def preprocess(clips: Clips, align: str = "none", length: int | None = None) -> 
     Args:
         clips: the clips.
         align: "body": each clip is also rotated once, all bodies alike: y runs from the hips to the neck and x from the
-            left to the right shoulder of the first body, as the median over its first ALIGN_FRAMES usable frames. It is
-            a rotation, whatever the data's own axes (SBU's y points down). Where a clip's pose does not define it
-            (spine and shoulders of no length or parallel) the clip is not rotated, and `notes` counts and names it.
+            left to the right shoulder of the first body, as the median over its first 10 usable frames
+            ("body-median": over all of them). It is a rotation, whatever the data's own axes (SBU's y points down).
+            Where a clip's pose does not define it (spine and shoulders of no length or parallel) the clip is not
+            rotated, and `notes` counts and names it.
         length: most frames of a clip, and the frames of a padded row; longer clips are resampled (`resampled`). None:
             MOST_FRAMES for longer clips, and the padded row stays as it is where there are none.
 
     Raises:
-        DataError: the skeleton does not tell shoulders and spine; `align` is neither "none" nor "body"; `length` is
-            below 1.
+        DataError: the skeleton does not tell shoulders and spine; `align` is none of "none", "body" and "body-median";
+            `length` is below 1.
     """
-    if align not in ("none", "body"):
-        raise DataError(f"align {align!r}: choose none or body")
+    if align != "none" and align not in ALIGNMENTS:
+        raise DataError(f"align {align!r}: choose none, {' or '.join(ALIGNMENTS)}")
     clips = resampled(clips, length)
     origins, absent, late = _origins(clips)
     notes = list(clips.notes)
@@ -63,8 +64,8 @@ def preprocess(clips: Clips, align: str = "none", length: int | None = None) -> 
             f"{len(late)} clips have no root joint in their first frame; a later one is the origin: {which}"
         )
     rotations = None
-    if align == "body":
-        rotations, degenerate = _rotations(clips)
+    if align != "none":
+        rotations, degenerate = _rotations(clips, ALIGNMENTS[align])
         if len(degenerate):
             which = some(clips.names[i] for i in degenerate)
             notes.append(
@@ -186,8 +187,11 @@ def _first_person(clip: NDArray[np.float32]) -> NDArray[np.float32]:
     return person
 
 
-def _rotations(clips: Clips) -> tuple[NDArray[np.float64], IntArray]:
-    """Rotation matrices (N, 3, 3), rows = the new axes, and the clips that do not define one (identity)."""
+def _rotations(clips: Clips, frames: int | None) -> tuple[NDArray[np.float64], IntArray]:
+    """Rotation matrices (N, 3, 3), rows = the new axes, and the clips that do not define one (identity).
+
+    The median over the first so many usable frames, or over all.
+    """
     skeleton = clips.skeleton
     lower, upper = skeleton.spine
     if skeleton.left_shoulder is None or skeleton.right_shoulder is None or not lower or not upper:
@@ -200,7 +204,7 @@ def _rotations(clips: Clips) -> tuple[NDArray[np.float64], IntArray]:
         body = _first_person(clips.clip(index)).astype(np.float64)
         left, right = body[:, skeleton.left_shoulder], body[:, skeleton.right_shoulder]
         hip, neck = _mean(body, lower), _mean(body, upper)
-        usable = np.flatnonzero((left != right).any(axis=1) & (hip != neck).any(axis=1))[:ALIGN_FRAMES]
+        usable = np.flatnonzero((left != right).any(axis=1) & (hip != neck).any(axis=1))[:frames]
         if len(usable):
             spine[index] = np.median(neck[usable] - hip[usable], axis=0)
             shoulders[index] = np.median(right[usable] - left[usable], axis=0)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 import tyro
 import yaml
 
+from skelbench.eval.protocols.words import PROTOCOLS, joined, require_known
 from skelbench.options import ConfigError, Count, Seed, as_record, may_change, require_in_range
 from skelbench.runs.results import GROUPS
 from skelbench.training.settings import PRESETS, Settings
@@ -40,6 +41,14 @@ _VARIANTS_HELP = (
 )
 
 
+_EVALUATE_HELP = (
+    f"Further protocols on every trained encoder, of {', '.join(PROTOCOLS)}: linear, a probe whose penalty is chosen "
+    "on training folds; knn, the nearest training clip; semi:0.01,0.1, a probe on 1 % and 10 % of the labels, ten "
+    "lists each; finetune; transfer:DATA, a probe on another data set; robust, the classifier on perturbed test clips. "
+    "With --resume they are added to a finished run."
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """Which clips, and how they are brought in."""
@@ -60,9 +69,9 @@ class DataOptions:
     """Unit of the coordinates, m, cm or mm, or keep. Default: as the file states, else by the size of the bodies."""
     length: Count | None = None
     """Most frames of a clip; longer clips are resampled. Default: 300 for longer clips."""
-    align: Literal["none", "body"] = "none"
-    """body: turn each clip so that the shoulders lie along x and the spine points up. Every clip is moved to its
-    origin either way."""
+    align: Literal["none", "body", "body-median"] = "none"
+    """body: turn each clip so that the shoulders lie along x and the spine points up, by its first frames;
+    body-median: by the median over all of its frames. Every clip is moved to its origin either way."""
     drop_bad: bool = False
     """Leave out clips with NaN or infinite coordinates (counted and named in the report) instead of stopping."""
 
@@ -99,6 +108,10 @@ class Config(MachineOptions, DataOptions):
     )
     seeds: Annotated[tuple[Seed, ...], comma_list("INT,INT", int)] = may_change((0,))
     """Every variant is trained once per seed."""
+    evaluate: Annotated[
+        tuple[str, ...], comma_list("PROTOCOL,PROTOCOL", str), tyro.conf.arg(help=_EVALUATE_HELP)
+    ] = may_change(())
+    """Protocols on every trained encoder (`skelbench.eval.protocols`)."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = PRESETS["quick"]
     """Hyper-parameters."""
     init: str | None = None
@@ -127,9 +140,10 @@ class Config(MachineOptions, DataOptions):
         for name in ("data", "labels", "cache", "out"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Path(getattr(self, name)))
-        for name, one in (("variants", str), ("seeds", int), ("restart", str)):
+        for name, one in (("variants", str), ("seeds", int), ("restart", str), ("evaluate", str)):
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, one) else tuple(value))
+        object.__setattr__(self, "evaluate", joined(self.evaluate))
 
     def to_yaml(self) -> str:
         """The configuration as a file that `--config` takes, to repeat a run; a setting stands beside the options."""
@@ -189,6 +203,7 @@ class Config(MachineOptions, DataOptions):
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError(f"--seeds is {self.seeds}, it needs one or more different numbers")
         self.share()
+        require_known(self.evaluate)
         if self.resume and self.out is None:
             raise ConfigError("--resume needs --out, the folder of the run to continue")
         if self.restart and not self.resume:

@@ -60,6 +60,12 @@ def inference_parameters(fitted: Fitted) -> int:
     return sum(parameter.numel() for parameter in fitted.inference.parameters())
 
 
+def model_bytes(fitted: Fitted) -> int:
+    """Bytes of the weights, buffers and tables of what a user runs: its weights file without the header."""
+    tensors = [*fitted.inference.state_dict().values(), *fitted.tables.values()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
 def reset_peak(device: torch.device) -> None:
     """Begin a new measurement of peak memory."""
     if device.type == "cuda":
@@ -87,14 +93,27 @@ def speed(task: Task, fitted: Fitted) -> Speed:
     many = task.test[torch.arange(BATCH) % len(task.test)]
     throughput = [BATCH / _seconds(fitted, many, device) for _ in range(1 + THROUGHPUT_RUNS)][1:]
     singles = [task.test[i % len(task.test)].reshape(1) for i in range(LATENCY_RUNS + 10)]
-    latency = np.array([_seconds(fitted, one, device) for one in singles][10:]) * 1e3
+    with _one_thread():
+        latency = np.array([_seconds(fitted, one, device) for one in singles][10:]) * 1e3
     return Speed(
         train_clips_per_s=fitted.train_clips_per_s,
         inference_clips_per_s=statistics.median(throughput),
         latency_p50_ms=float(np.percentile(latency, 50)),
+        latency_p95_ms=float(np.percentile(latency, 95)),
         latency_p99_ms=float(np.percentile(latency, 99)),
         peak_memory_mb=peak_memory_mb(device),
     )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """One CPU thread: what a small device has, and what no neighbour disturbs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _seconds(fitted: Fitted, indices: Tensor, device: torch.device) -> float:

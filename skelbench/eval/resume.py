@@ -12,21 +12,31 @@ from skelbench.runs.results import Results, RunInfo, VariantInfo
 from skelbench.training.settings import Settings
 
 # What changeable options stand for is compared as it was understood.
-_SAME = ("protocol", "data_sha256", "n_train", "n_test", "device", "threads")
+_SAME_CLIPS = ("protocol", "data_sha256", "n_train", "n_test")
+_SAME = (*_SAME_CLIPS, "device", "threads")
+# Of the machine and the code that trained.
+_TRAINED_BY = ("device", "threads", "versions", "git_revision")
 
 
-def resumed(old: Results, new: RunInfo, variants: list[VariantInfo]) -> Results:
+def resumed(old: Results, new: RunInfo, variants: list[VariantInfo], trains: bool = True) -> Results:
     """The finished scores of `old`, as results of the command that continues the run.
 
     Failures are left behind: what failed is tried again. A run without a finished score may continue with other
-    hyper-parameters.
+    hyper-parameters, and one in which nothing is left to train, on another machine.
+
+    Args:
+        old: the run so far.
+        new: of the command that continues it.
+        variants: that it asks for.
+        trains: whether anything is left to train.
 
     Raises:
         ConfigError: something that a score depends on differs; the message shows both values.
     """
     settings = bool(old.scores)
     differences = [
-        f"{name} was {before}, is now {now}" for name, before, now in _differences(old.info, new, settings)
+        f"{name} was {before}, is now {now}"
+        for name, before, now in _differences(old.info, new, settings, _SAME if trains else _SAME_CLIPS)
     ]
     if differences:
         raise ConfigError(
@@ -36,14 +46,19 @@ def resumed(old: Results, new: RunInfo, variants: list[VariantInfo]) -> Results:
     caveats = list(dict.fromkeys(old.info.caveats + new.caveats))
     for name, before, now in _code(old.info, new):
         caveats.append(f"resumed with {name} {now}, begun with {before}: the bits may differ")
+    if not trains and old.info.device != new.device:
+        caveats.append(f"protocols of --evaluate were computed on {new.device}")
     merged = {
-        name: list(dict.fromkeys([*old.info.config[name], *new.config[name]]))
-        for name in ("variants", "seeds")
+        name: list(dict.fromkeys([*old.info.config.get(name, ()), *new.config[name]]))
+        for name in ("variants", "seeds", "evaluate")
     }
     info = replace(new, started=old.info.started, caveats=caveats, config=new.config | merged)
+    if not trains:
+        # The scores are theirs, whatever is added to them.
+        info = replace(info, **{name: getattr(old.info, name) for name in _TRAINED_BY})
     asked = {row.key for row in variants}
     kept = [row for row in old.variants if row.key not in asked]
-    return Results(info, variants + kept, old.scores)
+    return Results(info, variants + kept, old.scores, evaluations=old.evaluations, lists=old.lists)
 
 
 Trained = tuple[str, int, str]
@@ -79,11 +94,14 @@ def thrown_away(old: Results, config: Config, asked: Sequence[VariantInfo]) -> s
 def without(old: Results, gone: set[Trained]) -> Results:
     """The results without the trainings to be made again."""
     scores = [score for score in old.scores if (score.variant, score.seed, score.fold) not in gone]
-    return replace(old, scores=scores)
+    found = [item for item in old.evaluations if (item.variant, item.seed, item.fold) not in gone]
+    return replace(old, scores=scores, evaluations=found)
 
 
-def _differences(old: RunInfo, new: RunInfo, settings: bool) -> Iterator[tuple[str, Any, Any]]:
-    for name in _SAME:
+def _differences(
+    old: RunInfo, new: RunInfo, settings: bool, same: Sequence[str]
+) -> Iterator[tuple[str, Any, Any]]:
+    for name in same:
         yield from _pair(name, getattr(old, name), getattr(new, name))
     # A setting that an older version did not have was at its default.
     before, now = asdict(Settings()) | old.settings, new.settings

@@ -21,6 +21,7 @@ from skelbench.eval.inputs import load_clips, load_splits
 from skelbench.eval.loggers import Logged
 from skelbench.eval.machine import make_fabric, precision_used
 from skelbench.eval.progress import Progress
+from skelbench.eval.protocols.evaluating import evaluate, missing
 from skelbench.eval.resume import Trained, resumed, thrown_away, without
 from skelbench.eval.scoring import score_variant
 from skelbench.models.conmlp import InputShape
@@ -81,10 +82,11 @@ def work(
     """
     folder = _folder(config, loaded)
     with folder.locked():
-        results = _begin(config, folder, _info(config, loaded, command), variants, command)
+        jobs = _jobs(config, variants, loaded)
+        results = _begin(config, folder, _info(config, loaded, command), variants, jobs, command)
         progress.begin(results.info, [row.info for row in variants], folder.path)
         try:
-            _train_all(config, folder, results, variants, loaded, progress)
+            _train_all(config, folder, results, jobs, loaded, progress)
         finally:
             # Also after Ctrl-C: what is finished has its report.
             markdown.write(results, folder.markdown)
@@ -107,11 +109,21 @@ class Loaded:
     """Of `--init`."""
 
 
+def _jobs(config: Config, variants: Sequence[Variant], loaded: Loaded) -> list[Job]:
+    """The trainings that are this process's."""
+    jobs = [
+        Job(variant, seed, split) for variant in variants for seed in config.seeds for split in loaded.splits
+    ]
+    place, shares = config.share()
+    return jobs[place::shares]
+
+
 def _begin(
     config: Config,
     folder: RunFolder,
     info: RunInfo,
     variants: Sequence[Variant],
+    jobs: Sequence[Job],
     command: Callable[[Config], str],
 ) -> Results:
     """New results, or those of the run that is resumed."""
@@ -124,10 +136,14 @@ def _begin(
             )
         old = folder.load()
         gone = thrown_away(old, config, described)
-        results = resumed(without(old, gone), info, described)
+        kept = without(old, gone)
+        done = {(score.variant, score.seed, score.fold) for score in kept.scores}
+        trains = any((job.variant.key, job.seed, job.split.fold) not in done for job in jobs)
+        results = resumed(kept, info, described, trains)
         folder.tidy(results)
     # All that the run holds, also what earlier commands asked for.
-    whole = replace(config, variants=results.info.config["variants"], seeds=results.info.config["seeds"])
+    held = {name: results.info.config[name] for name in ("variants", "seeds", "evaluate")}
+    whole = replace(config, **held)
     results.info.command = command(whole)
     if command is command_of:
         write_text(folder.config, whole.to_yaml())
@@ -143,7 +159,7 @@ def _train_all(
     config: Config,
     folder: RunFolder,
     results: Results,
-    variants: Sequence[Variant],
+    jobs: Sequence[Job],
     loaded: Loaded,
     progress: Progress,
 ) -> None:
@@ -156,18 +172,28 @@ def _train_all(
     dataset = PackedDataset(clips, device, shape)
     streamed = dataset
     # Rows with a plan make their streams of positions themselves.
-    if (changed := as_stream(clips, stream)) is not clips and any(row.plan is None for row in variants):
+    if (changed := as_stream(clips, stream)) is not clips and any(job.variant.plan is None for job in jobs):
         streamed = PackedDataset(changed, device, shape)
-    jobs = [
-        Job(variant, seed, split) for variant in variants for seed in config.seeds for split in loaded.splits
-    ]
-    place, shares = config.share()
     done = {(score.variant, score.seed, score.fold) for score in results.scores}
-    lacking = [job for job in jobs[place::shares] if (job.variant.key, job.seed, job.split.fold) not in done]
+    lacking = [job for job in jobs if (job.variant.key, job.seed, job.split.fold) not in done]
     progress.plan([job.variant.key for job in lacking])
-    for job in lacking:
+    for job in jobs:
         data = streamed if job.variant.plan is None else dataset
-        _train_one(job, config, folder, results, loaded, data, progress)
+        if job in lacking:
+            _train_one(job, config, folder, results, loaded, data, progress)
+        _evaluate_one(job, config, folder, results, loaded, data)
+
+
+def _evaluate_one(
+    job: Job, config: Config, folder: RunFolder, results: Results, loaded: Loaded, dataset: PackedDataset
+) -> None:
+    """Add what the protocols of `--evaluate` find of a trained job, as far as it is not there."""
+    variant, fold = job.variant, job.split.fold
+    trained = any((score.seed, score.fold) == (job.seed, fold) for score in results.of(variant.key))
+    if trained and (wanted := missing(config, results, variant, job.seed, fold)):
+        task = _one_person(_task(job, config, loaded, dataset), variant)
+        with _deterministic():
+            evaluate(wanted, variant, task, fold, config, folder, results)
 
 
 @dataclass(frozen=True)
@@ -177,6 +203,13 @@ class Job:
     variant: Variant
     seed: int
     split: Split
+
+
+def _task(job: Job, config: Config, loaded: Loaded, dataset: PackedDataset) -> Task:
+    """A job as recipes and protocols are given it."""
+    device = loaded.fabric.device
+    train, test = (torch.from_numpy(part).to(device) for part in (job.split.train, job.split.test))
+    return Task(loaded.clips, dataset, train, test, config.settings, job.seed, loaded.fabric)
 
 
 def _train_one(
@@ -190,7 +223,6 @@ def _train_one(
 ) -> None:
     """Train and score one variant, and add its score or its failure to the results."""
     variant, seed, split = job.variant, job.seed, job.split
-    device = loaded.fabric.device
     progress.variant(variant.info, seed, split.fold)
     initial = None
     if loaded.source and variant.group != "control":
@@ -200,15 +232,9 @@ def _train_one(
         results.info.caveats += [caveat] if caveat not in results.info.caveats else []
     identity = _identity(config, loaded, job, initial)
     checkpoint = Checkpoint(folder.checkpoint(variant.key, seed, split.fold), identity)
-    task = Task(
-        loaded.clips,
-        dataset,
-        torch.from_numpy(split.train).to(device),
-        torch.from_numpy(split.test).to(device),
-        config.settings,
-        seed,
-        loaded.fabric,
-        progress.epoch,
+    task = replace(
+        _task(job, config, loaded, dataset),
+        on_epoch=progress.epoch,
         checkpoint=checkpoint,
         embeddings=config.cache or folder.embeddings,
         initial=initial,

@@ -77,6 +77,7 @@ def score_variant(
         fold=fold,
         init=f"{task.initial.name}, sha256 {task.initial.sha256[:16]}" if task.initial else "",
         class_recall=metrics.class_recall(logits, label),
+        model_bytes=measure.model_bytes(fitted),
     )
 
 

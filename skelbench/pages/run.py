@@ -18,26 +18,28 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
-from skelbench.pages import base, charts, overview, verdicts
+from skelbench.pages import base, charts, evaluations, overview, verdicts
 from skelbench.pages.marks import Fill, mark
 from skelbench.pages.overview import Dot
 from skelbench.pages.tables import columns, comparable, computes, fold_table, footnotes, published, tables
 from skelbench.pages.text import clean
 from skelbench.runs.folder import RunFolder
+from skelbench.runs.literature import figures
 from skelbench.runs.looks import Look, looks
 from skelbench.runs.numbers import count, mean_deviation
 from skelbench.runs.results import GROUPS, Results, RunInfo, Score, VariantInfo
 from skelbench.runs.samples import NEIGHBOURS, Agreement, Map, Samples
 from skelbench.runs.significance import ClipScores, compare_all, confusion, pooled_interval
 
-COSTS: tuple[tuple[str, bool, Callable[[Score], float | None], str], ...] = (
-    (
-        "trained parameters, millions",
-        False,
-        lambda score: score.training_parameters / 1e6,
-        "Parameters in training.",
-    ),
+Cost = tuple[str, bool, Callable[[Score], float | None], str]
+"""Axis, whether more is better, the value, caption."""
+MODEL_COSTS: tuple[Cost, ...] = (
+    ("parameters, millions", False, lambda score: score.inference_parameters / 1e6, "Parameters in use."),
     ("multiply-adds, millions", False, lambda score: score.macs / 1e6, "Multiply-adds of one padded clip."),
+    ("latency, ms", False, lambda score: score.speed.latency_p50_ms, "One clip at a time, p50."),
+)
+"""What a model costs whoever uses it: the page's main picture."""
+SPEEDS: tuple[Cost, ...] = (
     ("training, clips/s", True, lambda score: score.speed.train_clips_per_s, "Training; right is faster."),
     (
         "inference, clips/s",
@@ -46,7 +48,6 @@ COSTS: tuple[tuple[str, bool, Callable[[Score], float | None], str], ...] = (
         "Inference in batches of 512.",
     ),
 )
-"""Axis, whether more is better, the value, caption."""
 
 
 def write(folder: RunFolder) -> Path:
@@ -90,13 +91,20 @@ def render(results: Results, folder: RunFolder) -> str:
         comparable=comparable(results),
         columns=columns("page", results),
         tables=_tables(results, look),
+        literature=[] if info.synthetic else figures(info.dataset, info.protocol),
         folds=fold_table(results),
         families=sorted({row.family for row, _ in results.rows()}),
         groups=[group for group in GROUPS if any(row.group == group for row, _ in results.rows())],
         differences=verdicts.differences(results),
         footnotes=footnotes(results),
         marks=[(mark_of(look[dot.name]), dot.name) for dot in dots],
-        cost_charts=cost_charts([(dot, results.of(dot.name)) for dot in dots]),
+        model_charts=cost_charts([(dot, results.of(dot.name)) for dot in dots], MODEL_COSTS),
+        speed_charts=cost_charts([(dot, results.of(dot.name)) for dot in dots], SPEEDS),
+        against=[found.cells for found in evaluations.against_controls(results, folder, scores)],
+        against_titles=evaluations.AGAINST_TITLES,
+        evaluated=evaluations.table(results),
+        evaluated_words=evaluations.words(results),
+        curves=evaluations.curves(results, dots),
         matrix_keys=list(scores),
         matrix=verdicts.matrix(list(scores), comparisons),
         no_matrix=verdicts.no_matrix(results),
@@ -188,10 +196,12 @@ def _tables(results: Results, look: Mapping[str, Look]) -> list[dict[str, Any]]:
     ]
 
 
-def cost_charts(scored: Sequence[tuple[Dot, Sequence[Score]]]) -> list[tuple[str, str]]:
+def cost_charts(
+    scored: Sequence[tuple[Dot, Sequence[Score]]], costs: Sequence[Cost] = MODEL_COSTS + SPEEDS
+) -> list[tuple[str, str]]:
     """Top-1 against each cost that is known: the SVG and its caption."""
     drawn = []
-    for label, more, cost, caption in COSTS:
+    for label, more, cost, caption in costs:
         values = []
         for _, scores in scored:
             known = [value for score in scores if (value := cost(score))] if computes(scores) else []

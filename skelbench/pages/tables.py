@@ -56,11 +56,14 @@ def _interval(row: VariantInfo, scores: Sequence[Score]) -> str:
 def _latency(row: VariantInfo, scores: Sequence[Score]) -> str:
     if not computes(scores):
         return "-"
-    p50, p99 = (
-        statistics.median(getattr(score.speed, name) for score in scores)
-        for name in ("latency_p50_ms", "latency_p99_ms")
-    )
-    return f"{p50:.2f} / {p99:.2f}"
+    p50 = statistics.median(score.speed.latency_p50_ms for score in scores)
+    known = [score.speed.latency_p95_ms for score in scores if score.speed.latency_p95_ms is not None]
+    return f"{p50:.2f} / {statistics.median(known):.2f}" if known else f"{p50:.2f}"
+
+
+def _size(row: VariantInfo, scores: Sequence[Score]) -> str:
+    size = scores[0].model_bytes
+    return "-" if size is None or not computes(scores) else f"{size / 1e6:.2f}"
 
 
 def _seconds(row: VariantInfo, scores: Sequence[Score]) -> str:
@@ -125,7 +128,8 @@ COLUMNS: tuple[Column, ...] = (
             median([score.speed.inference_clips_per_s for score in scores]) if computes(scores) else "-"
         ),
     ),
-    Column("p50 / p99 ms", _latency),
+    Column("one clip, p50 / p95 ms", _latency),
+    Column("model MB", _size),
     Column(
         "peak MB",
         lambda row, scores: (

@@ -182,7 +182,7 @@ def differences(results: Results) -> list[str]:
             "Sampling: every training clip once an epoch here. The sampler released with ConMLP draws from as many "
             "clips as there are classes (60 on NTU RGB+D)."
         )
-    if info.config.get("align") == "body":
+    if info.config.get("align", "none") != "none":
         lines.append(
             "Alignment: each clip is turned so that the shoulders lie along x and the spine points up."
         )

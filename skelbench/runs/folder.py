@@ -6,6 +6,7 @@ RUN/
   weights/VARIANT-seedS.safetensors     the trained classifier
   samples/VARIANT-seedS.json            the map and the failures that a page shows
   representations/VARIANT-seedS.npz     on request
+  evaluations/PROTOCOL/VARIANT-seedS.npz  logits of a protocol of --evaluate
   checkpoints/VARIANT-seedS.safetensors while a training lasts
   embeddings/                           while a run lasts
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skelbench.runs.evaluations import Evaluation
 from skelbench.runs.files import FileError, locked, reason, replacing
 from skelbench.runs.results import Results, RunError, Score
 from skelbench.runs.significance import ClipScores, pooled, score_hash
@@ -79,6 +81,11 @@ class RunFolder:
         """Representations of the test clips."""
         return self.path / "representations" / f"{job_name(variant, seed, fold)}.npz"
 
+    def evaluation(self, protocol: str, variant: str, seed: int, fold: str = "") -> Path:
+        """Test logits that a protocol of `--evaluate` found."""
+        slug = "".join(letter if letter.isalnum() or letter == "." else "-" for letter in protocol)
+        return self.path / "evaluations" / slug / f"{job_name(variant, seed, fold)}.npz"
+
     def checkpoint(self, variant: str, seed: int, fold: str = "") -> Path:
         """Where a training that was stopped goes on."""
         return self.path / "checkpoints" / f"{job_name(variant, seed, fold)}.safetensors"
@@ -126,12 +133,22 @@ class RunFolder:
         Raises:
             RunError: the file is missing, is no score file, or is not the one that was scored; the message names it.
         """
-        path = self.scores(score.variant, score.seed, score.fold)
+        return self._intact(self.scores(score.variant, score.seed, score.fold), score)
+
+    def load_evaluation(self, found: Evaluation) -> ClipScores:
+        """The stored logits behind what a protocol found, likewise.
+
+        Raises:
+            RunError: see `load_scores`.
+        """
+        return self._intact(self.evaluation(found.protocol, found.variant, found.seed, found.fold), found)
+
+    def _intact(self, path: Path, scored: Score | Evaluation) -> ClipScores:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 found = ClipScores(stored["names"], stored["scores"], stored["label"].astype(np.int64))
             intact = (
-                score_hash(found.logits) == score.scores_sha256 and int(found.right.sum()) == score.correct
+                score_hash(found.logits) == scored.scores_sha256 and int(found.right.sum()) == scored.correct
             )
         except Exception as error:  # a damaged zip or npy header raises almost anything
             raise RunError(f"{path} cannot be read as test scores: {error}") from error
@@ -160,8 +177,11 @@ class RunFolder:
 
     def save_scores(self, variant: str, seed: int, scores: ClipScores, fold: str = "") -> None:
         """Write test scores."""
-        with replacing(self.scores(variant, seed, fold)) as partial, open(partial, "wb") as file:
-            np.savez(file, names=scores.names, scores=scores.logits, label=scores.label)
+        _write(self.scores(variant, seed, fold), scores)
+
+    def save_evaluation(self, found: Evaluation, scores: ClipScores) -> None:
+        """Write the logits that a protocol found."""
+        _write(self.evaluation(found.protocol, found.variant, found.seed, found.fold), scores)
 
     def weights_found(self) -> list[tuple[str, int, str]]:
         """Variant, seed and fold (as its file is named) of each weights file, sorted."""
@@ -172,6 +192,8 @@ class RunFolder:
         """Remove every file of one variant with one seed."""
         for path in (self.scores, self.weights, self.representations, self.samples, self.checkpoint):
             path(variant, seed, fold).unlink(missing_ok=True)
+        for path_ in self.path.glob(f"evaluations/*/{job_name(variant, seed, fold)}.npz"):
+            path_.unlink()
 
     def tidy(self, results: Results) -> None:
         """Remove what a killed process left: files half written, and checkpoints of trainings that are scored."""
@@ -202,3 +224,8 @@ def job_name(variant: str, seed: int, fold: str) -> str:
     """What the files of one training are called: `VARIANT-seedS`, with `-fold-NAME` behind it in a cross-validation."""
     slug = fold_slug(fold)
     return f"{variant}-seed{seed}" + (f"-fold-{slug}" if slug else "")
+
+
+def _write(path: Path, scores: ClipScores) -> None:
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.savez(file, names=scores.names, scores=scores.logits, label=scores.label)

@@ -50,6 +50,11 @@ def merge(paths: Sequence[Path], out: Path) -> Results:
         for score in results.scores:
             source.load_scores(score)
             _copy(source, folder, score)
+        for found in results.evaluations:
+            if found.scores_sha256:
+                source.load_evaluation(found)
+                job = found.protocol, found.variant, found.seed, found.fold
+                _copy_file(source.evaluation(*job), folder.evaluation(*job))
     merged.save(folder.results)
     return merged
 
@@ -83,6 +88,11 @@ def _together(paths: Sequence[Path], runs: Sequence[Results]) -> Results:
             if key in scores and scores[key].scores_sha256 != score.scores_sha256:
                 raise MergeError(f"{path} disagrees with another run on {score.variant}, seed {score.seed}")
             scores.setdefault(key, score)
+    found = {
+        (item.variant, item.seed, item.fold, item.protocol): item
+        for results in runs
+        for item in results.evaluations
+    }
     order = list(variants)
     first = runs[0].info
     caveats = list(dict.fromkeys(caveat for results in runs for caveat in results.info.caveats))
@@ -102,6 +112,8 @@ def _together(paths: Sequence[Path], runs: Sequence[Results]) -> Results:
             for failure in results.failures
             if (failure.variant, failure.seed, failure.fold) not in scores
         ],
+        sorted(found.values(), key=lambda item: (order.index(item.variant), item.seed, item.fold)),
+        {key: lists for results in runs for key, lists in results.lists.items()},
     )
 
 
@@ -110,10 +122,13 @@ def _copy(source: RunFolder, folder: RunFolder, score: Score) -> None:
     job = score.variant, score.seed, score.fold
     for name in ("scores", "weights", "representations", "samples"):
         path: Path = getattr(source, name)(*job)
-        if not path.exists():
-            continue
-        try:
-            with replacing(getattr(folder, name)(*job)) as partial:
-                shutil.copyfile(path, partial)
-        except OSError as error:
-            raise FileError(f"{path} cannot be copied: {reason(error, path)}") from error
+        if path.exists():
+            _copy_file(path, getattr(folder, name)(*job))
+
+
+def _copy_file(path: Path, target: Path) -> None:
+    try:
+        with replacing(target) as partial:
+            shutil.copyfile(path, partial)
+    except OSError as error:
+        raise FileError(f"{path} cannot be copied: {reason(error, path)}") from error

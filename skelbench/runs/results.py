@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from skelbench.errors import SkelbenchError
+from skelbench.runs.evaluations import Evaluation
 from skelbench.runs.files import write_text
 from skelbench.runs.numbers import spread
 
@@ -93,10 +94,12 @@ class Speed:
     inference_clips_per_s: float
     """Batches of 512 test clips, median."""
     latency_p50_ms: float
-    """One clip at a time."""
+    """One clip at a time, from the clip to its logits; on a CPU in one thread."""
     latency_p99_ms: float
     peak_memory_mb: float
     """Resident set of the process on a CPU, allocated memory on a GPU, while this variant was trained."""
+    latency_p95_ms: float | None = None
+    """None in a run that did not measure it; its other latencies are with the run's threads."""
 
 
 @dataclass
@@ -148,6 +151,8 @@ class Score:
     class_recall: list[float | None] = field(default_factory=list)
     """(classes,) share of each class's test clips that were recognised; None for a class without test clips. Empty in
     a run that did not store it."""
+    model_bytes: int | None = None
+    """Weights, buffers and tables of what a user runs; None in a run that did not store it."""
 
 
 # The fields of a score that are one number or text.
@@ -224,6 +229,10 @@ class Results:
     """Every row that was asked for, in the order in which it is shown."""
     scores: list[Score] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    """What the protocols of `--evaluate` found, in the order in which they were computed."""
+    lists: dict[str, list[list[str]]] = field(default_factory=dict)
+    """Names of the labelled clips of each draw, by the key that evaluations name."""
     schema: int = SCHEMA
 
     def of(self, variant: str) -> list[Score]:

@@ -52,13 +52,18 @@ def penalised_probe(
     """
     hits = dict.fromkeys(PENALTIES, 0.0)
     for held in folds:
-        fitted = _path(train[~held], label[~held], classes)
+        fitted = _path(train[~held], label[~held], classes, PENALTIES)
         for penalty, layer in fitted:
             hits[penalty] += float((layer(train[held]).argmax(1) == label[held]).float().mean())
     # Among equals, the strongest penalty.
     best = max(PENALTIES, key=lambda penalty: hits[penalty])
-    layer = next(layer for penalty, layer in _path(train, label, classes) if penalty == best)
+    layer = probe_with(best, train, label, classes)
     return Chosen(layer, best, {penalty: sum_ / len(folds) for penalty, sum_ in hits.items()}, rule)
+
+
+def probe_with(penalty: float, train: Tensor, label: Tensor, classes: int) -> nn.Linear:
+    """The probe with a penalty that is given: float32 (n, width) and int64 (n,) to a layer."""
+    return _path(train, label, classes, [known for known in PENALTIES if known > penalty] + [penalty])[-1][1]
 
 
 def folds_like_test(clips: Clips, train: IntArray, test: IntArray, seed: int = 0) -> tuple[list[Tensor], str]:
@@ -78,8 +83,10 @@ def folds_like_test(clips: Clips, train: IntArray, test: IntArray, seed: int = 0
     return masks, "clips at random"
 
 
-def _path(rows: Tensor, label: Tensor, classes: int) -> list[tuple[float, nn.Linear]]:
-    """A fitted layer for every penalty, each begun where the stronger one ended."""
+def _path(
+    rows: Tensor, label: Tensor, classes: int, penalties: Sequence[float]
+) -> list[tuple[float, nn.Linear]]:
+    """A fitted layer for every penalty, strongest first, each begun where the stronger one ended."""
     mean, deviation = rows.mean(0), rows.std(0, correction=0)
     # A column that does not vary but for rounding says nothing: it gets no weight.
     deviation = torch.where(deviation > 1e-5 * mean.abs(), deviation, torch.inf)
@@ -91,7 +98,7 @@ def _path(rows: Tensor, label: Tensor, classes: int) -> list[tuple[float, nn.Lin
     weight = torch.zeros(classes, standard.shape[1], device=rows.device, requires_grad=True)
     bias = torch.zeros(classes, device=rows.device, requires_grad=True)
     fitted = []
-    for penalty in PENALTIES:
+    for penalty in penalties:
         _minimise(standard, label, weight, bias, penalty / len(rows))
         with torch.no_grad():
             full = weight if basis is None else weight @ basis

@@ -89,6 +89,8 @@ def _stream_control(
 # allows for NW-UCLA.
 _SUPERVISED = Plan(("invariant",), 24, _TURNED, epochs=100, mixup=0.4)
 _JOINTS = replace(_SUPERVISED, streams=("position",), frames=32)
+# Of a trained encoder with a new classifier; streams and frames are the row's own.
+FINE_TUNING = replace(_SUPERVISED, epochs=30, lr=0.001)
 # Two views of every clip of a class in the batch, or four of every clip.
 _CLASSES = Plan(
     ("invariant",), 24, _STRONG, epochs=200, batch_size=256, temperature=0.1, average=0.99, clip_norm=5.0

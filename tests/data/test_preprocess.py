@@ -9,6 +9,7 @@ import pytest
 
 from skelbench.data import DataError, Skeleton, load, preprocess
 from skelbench.data.skeletons import skeleton_from
+from tests.conftest import make_clips
 
 
 def with_joints(clips, joints):
@@ -89,6 +90,25 @@ def test_one_rotation_for_all_bodies(corpus):
     assert np.linalg.det(rotation) > 0
 
 
+def test_the_median_over_all_frames_is_not_that_of_the_first_ones():
+    """Someone who faces the camera for ten frames, and then turns round for twenty."""
+    names = ("hip_center", "neck", "left_shoulder", "right_shoulder")
+    skeleton = skeleton_from(names, ((1, 0), (2, 1), (3, 1)))
+    body = np.array([[0, 0, 0], [0, 1, 0], [-0.3, 1, 0], [0.3, 1, 0]], dtype=np.float32)
+    back = body * np.array([-1, 1, -1], dtype=np.float32)
+    joints = np.concatenate([np.tile(body, (10, 1, 1)), np.tile(back, (20, 1, 1))])
+    clips = replace(
+        make_clips(clips=1, joints=4),
+        joints=joints,
+        offsets=np.array([0, 30]),
+        skeleton=skeleton,
+        length=30,
+    )
+    np.testing.assert_allclose(preprocess(clips, "body").joints, joints, atol=1e-6)
+    turned = joints * np.array([-1, 1, -1], dtype=np.float32)
+    np.testing.assert_allclose(preprocess(clips, "body-median").joints, turned, atol=1e-6)
+
+
 def test_a_pose_that_defines_no_axes_is_counted(corpus):
     joints = corpus.joints.copy()
     rows = joints[corpus.offsets[4] : corpus.offsets[5]]
@@ -105,7 +125,7 @@ def test_skeletons_without_shoulders(corpus):
     clips = replace(corpus, skeleton=Skeleton(("a", "b"), ((1, 0),), 0))
     with pytest.raises(DataError, match=r"needs joints named as left and right shoulder.*a, b"):
         preprocess(clips, "body")
-    with pytest.raises(DataError, match="choose none or body"):
+    with pytest.raises(DataError, match="choose none, body or body-median"):
         preprocess(clips, "yaw")
 
 

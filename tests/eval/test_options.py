@@ -84,6 +84,16 @@ def test_a_setting_changes_the_scores(name, data, base, tmp_path):
     assert changed.info.settings[name] == value
 
 
+def test_evaluate_adds_what_the_protocols_find(data, base, tmp_path):
+    plain, more = (
+        run(config_of(data=data, out=tmp_path / name, variants="tcn", evaluate=words, **QUICK))
+        for name, words in (("plain", ()), ("more", "knn"))
+    )
+    assert hashes(plain) == hashes(more) == {"tcn": base["tcn"]}
+    assert not plain.evaluations
+    assert [found.protocol for found in more.evaluations] == ["knn"]
+
+
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
 @pytest.mark.parametrize(
     "variant", ["conmlp-recon-self", "conmlp-ce", "wl-bag-gru", "graph2vec-lstm", "tcn", "tcn-predict"]

@@ -109,6 +109,35 @@ def test_what_was_published_stands_beside_its_own_data_only(page, tmp_path):
     assert "Data: NTU RGB+D, xsub here" in beside
 
 
+def test_figures_of_others_stand_greyed_below_their_own_data_set_only(page, tmp_path):
+    assert "Published elsewhere" not in page
+    write_run(tmp_path, dataset="NW-UCLA", protocol="xview", synthetic=False)
+    below = page_of(tmp_path)
+    rows = re.findall(r'<tr class="published"><th scope="row">([^<]+)</th><td>([\d.]+)</td>', below)
+    assert ("GL-Transformer", "90.4") in rows
+    assert [float(top1) for _, top1 in rows] == sorted((float(top1) for _, top1 in rows), reverse=True)
+    assert "Not comparable with this run: best epochs on the test split" in below
+    write_run(tmp_path, dataset="NW-UCLA", protocol="xsub", synthetic=False)
+    assert "Published elsewhere" not in page_of(tmp_path)
+
+
+def test_the_page_begins_with_accuracy_against_what_a_model_costs(page):
+    order = [page.index(words) for words in ('id="accuracy"', "Top-1 against parameters", "Top-1 by variant")]
+    assert order == sorted(order)
+    for words in ("Top-1 against multiply-adds", "Top-1 against latency"):
+        assert page.index(words) < page.index("Top-1 by variant") < page.index("Top-1 against training")
+
+
+def test_a_self_supervised_row_is_held_against_the_best_control(tmp_path):
+    accuracies = (("tcn-ntxent", 0.9), ("mlp-ntxent", 0.4), ("raw-linear", 0.55), ("majority", 0.2))
+    write_run(tmp_path, accuracies, test=300)
+    text = page_of(tmp_path)
+    rows = re.findall(
+        r'<th scope="row">([\w-]+)</th><td>classifier</td><td>([\w-]+)</td>.*?<td>([^<]*)</td></tr>', text
+    )
+    assert rows == [("tcn-ntxent", "raw-linear", "beats it"), ("mlp-ntxent", "raw-linear", "below it")]
+
+
 def test_a_large_run_stays_below_15_mb(tmp_path):
     """60 classes, 8 variants, 18,932 clips; seeds add a thin line to each curve."""
     accuracies = tuple((key, 0.8) for key in (*VARIANTS, "majority", "raw-linear"))
@@ -150,8 +179,9 @@ def test_every_picture_has_a_text_alternative(page):
     for picture in pictures:
         assert picture.attributes["role"] == "img"
         assert len(picture.attributes["aria-label"]) > 20
-    chart = pictures[0].attributes["aria-label"]
-    assert chart.startswith("Top-1 by variant: conmlp-supcon 8")
+    first, by_variant = (picture.attributes["aria-label"] for picture in (pictures[0], pictures[3]))
+    assert first.startswith("Top-1 against parameters, millions: conmlp-supcon 8")
+    assert by_variant.startswith("Top-1 by variant: conmlp-supcon 8")
     for mark in document.all("svg", class_="mark"):
         assert mark.attributes["aria-hidden"] == "true"
     for frame in document.all("div", class_="scroll"):
@@ -171,7 +201,11 @@ def test_a_variant_looks_the_same_in_every_legend_table_and_chart(page):
         assert outlines(tab.one("svg")) == look[tab.text]
     # What the legend draws is what the chart draws: for controls too.
     style = look["majority"][1]
-    chart = document.all("svg", class_="chart")[0]
+    (chart,) = [
+        chart
+        for chart in document.all("svg", class_="chart")
+        if chart.attributes["aria-label"].startswith("Top-1 by variant")
+    ]
     drawn = {use.attributes.get("style", "").split(";")[0] for use in chart.all("use")}
     assert style.split(";")[0].replace(":", ": ") in drawn
 

@@ -1,0 +1,1 @@
+"""Further protocols on a trained encoder, each a word of `--evaluate`: one module for each, named in `words`."""
