@@ -25,6 +25,8 @@ from skelbench.training.log import EpochLog
 
 # Seconds.
 _MINUTE = 60.0
+# Names of so many characters are not broken; what is longer shares the room that is left.
+_WHOLE = 20
 
 
 class _TimeOfStage(TimeRemainingColumn):
@@ -199,9 +201,16 @@ def results_table(results: Results) -> Table:
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
     """Print a table of text as it is; its first `left` columns are text, the others numbers."""
-    grid = Table(box=None, header_style="bold")
+    grid = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
+    cells = [[clean(cell) for cell in row] for row in rows]
     for place, title in enumerate(titles):
-        grid.add_column(Text(clean(title)), justify="left" if place < left else "right", overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(clean(cell)) for cell in row))
+        longest = max((len(row[place]) for row in cells), default=0)
+        grid.add_column(
+            Text("\n".join(clean(title).rsplit(" ", 1))),
+            justify="left" if place < left else "right",
+            overflow="fold",
+            no_wrap=place < left and longest <= _WHOLE,
+        )
+    for row in cells:
+        grid.add_row(*map(Text, row))
     Console(highlight=False, soft_wrap=True).print(grid)

@@ -66,7 +66,8 @@ def score_variant(
         coverage=fitted.coverage,
         training_parameters=fitted.training_parameters,
         inference_parameters=measure.inference_parameters(fitted),
-        macs=measure.macs(fitted, task.test[:1]),
+        # Of features, the cost of their encoder is unknown, and that of a probe says nothing.
+        macs=measure.macs(fitted, task.test[:1]) if task.clips.skeleton.joint_names else 0,
         seconds=time.perf_counter() - began,
         scores_sha256=score_hash(logits),
         speed=speed,

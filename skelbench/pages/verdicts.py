@@ -127,11 +127,7 @@ def rate_words(info: RunInfo) -> str:
     if info.fps is None:
         return f"{USUAL_RATE} frames a second: the data do not say how fast they were recorded"
     low, high = info.fps
-    return (
-        f"{low:.4g} frames a second"
-        if low == high
-        else f"{low:.4g} to {high:.4g} frames a second, as recorded"
-    )
+    return f"{low:.4g}" + (f" to {high:.4g}" if high > low else "") + " frames a second"
 
 
 def training_clips(results: Results) -> str:

@@ -15,7 +15,7 @@ from skelbench.data.clips import Clips, release
 from skelbench.training.joints import parents
 from skelbench.training.settings import InputStream
 
-# Steps between frames are this much smaller than positions.
+# Brings steps between frames to the size of positions. Of 1, 8 and 32 on NW-UCLA's camera 2, trained on camera 1.
 MOTION = 8.0
 _CHUNK = 4096  # clips
 

@@ -131,3 +131,16 @@ def test_comparing_one_run_is_one_line(runs, capsys):
     code, _, error = command_line(capsys, "compare", runs[0])
     assert code == 2
     assert error == "error: comparing needs two runs or more\n"
+
+
+def test_why_rows_are_not_compared_is_said_and_none_vanishes(tmp_path, capsys):
+    write_run(tmp_path / "one", (("conmlp-supcon", 0.8), ("lab row", 0.7)), seeds=(0,))
+    write_run(tmp_path / "two", (("conmlp-supcon", 0.6), ("another row", 0.7)), seeds=(1,))
+    out = tmp_path / "compare.html"
+    code, printed, _ = command_line(capsys, "compare", tmp_path / "one", tmp_path / "two", "--out", out)
+    assert code == 0
+    page = out.read_text()
+    for text in (printed, page):
+        for row in ("conmlp-supcon", "lab row", "another row"):
+            assert row in text
+        assert "no common seed" in " ".join(text.split())

@@ -1,5 +1,7 @@
 """A clip as an animation: what is shown, and what is said over time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -88,3 +90,21 @@ def test_bad_input_is_one_line(words, said, monkeypatch, capsys, tmp_path):
     assert code == 2
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_page_says_how_fast_its_clip_was_recorded(folder, tmp_path, capsys):
+    words = ("view", f"{folder / 'data'}:3", "--out", tmp_path / "unknown.html")
+    assert command_line(capsys, *words)[0] == 0
+    page = (tmp_path / "unknown.html").read_text()
+    assert "Unknown rate, shown at 30 frames a second" in page
+    assert "<dt>Frames a second</dt><dd>unknown</dd>" in page
+    clips = skelbench.data.load(folder / "data")
+    skelbench.data.save(replace(clips, fps=np.full(len(clips), 12.5)), tmp_path / "data")
+    for suffix in ("html", "gif"):
+        out = tmp_path / f"known.{suffix}"
+        assert command_line(capsys, "view", f"{tmp_path / 'data'}:3", "--out", out)[0] == 0
+    assert (
+        "Played at the 12.5 frames a second at which it was recorded" in (tmp_path / "known.html").read_text()
+    )
+    with Image.open(tmp_path / "known.gif") as moving:
+        assert moving.info["duration"] == pytest.approx(1000 / 12.5, abs=10)

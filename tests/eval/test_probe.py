@@ -90,6 +90,8 @@ def test_from_an_npz_to_a_page_in_one_command(tmp_path, capsys):
     assert results.of("theirs-linear")[0].training_parameters == 8 * 3 + 3
     page = (out / "report.html").read_text()
     assert "Features" in page
+    # What a probe costs is not what its features cost.
+    assert "No variant that was trained here has a cost." in page
     assert "chosen on 5 folds of the training clips that hold out" in page
     assert "No test clip is misclassified" not in page
     assert render(results, RunFolder(out)) == page

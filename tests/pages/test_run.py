@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from urllib.parse import unquote
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.markers import MarkerStyle
 from skelbench.eval import samples
 from skelbench.pages import charts, marks, overview
 from skelbench.pages.markdown import markdown
-from skelbench.pages.run import write
+from skelbench.pages.run import render, write
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.looks import MARKERS
 from tests.conftest import make_clips
@@ -287,3 +288,24 @@ def test_a_figure_keeps_the_shape_of_the_body():
     clip = clips.clip(3)[chosen]
     scale = 255 / np.ptp(clip, axis=(0, 1, 2)).max()
     assert np.abs((joints - joints[0, 0, 0]) - (clip - clip[0, 0, 0]) * scale).max() <= 1.001
+
+
+@pytest.mark.parametrize(
+    ("fps", "said", "header"),
+    [
+        (None, "at 30 frames a second: the data do not say how fast they were recorded", False),
+        ((15.0, 15.0), "at 15 frames a second.", True),
+        ((12.5, 30.0), "at 12.5 to 30 frames a second.", True),
+    ],
+)
+def test_a_report_says_how_fast_its_clips_were_recorded(fps, said, header, tmp_path):
+    write_run(tmp_path / "run", worst=1, fps=fps)
+    page = render(RunFolder(tmp_path / "run").load(), RunFolder(tmp_path / "run"))
+    assert said in page
+    assert ("<dt>Recorded at</dt>" in page) == header
+
+
+def test_figures_of_the_worst_clips_have_the_rate_of_the_data():
+    clips = replace(make_clips(clips=4), fps=np.array([10.0, 20.0, 30.0, 40.0]))
+    assert [samples.figure(clips, index).fps for index in range(4)] == [10.0, 20.0, 30.0, 40.0]
+    assert samples.figure(make_clips(clips=4), 0).fps is None

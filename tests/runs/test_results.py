@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from skelbench.runs.numbers import significant
 from skelbench.runs.results import (
     Curve,
     Failure,
@@ -83,3 +84,9 @@ def test_other_files_are_refused_by_name(text, tmp_path):
     path.write_text(text)
     with pytest.raises(RunError, match=r"results\.json"):
         Results.load(path)
+
+
+def test_numbers_have_four_digits_and_no_exponent_where_they_are_large():
+    assert [significant(value) for value in (0.012345, 985.34, 4988.0, 25249.6, 1.278e5, -3e4)] == [
+        "0.01235", "985.3", "4988", "25,250", "127,800", "-30,000",
+    ]  # fmt: skip
