@@ -56,9 +56,9 @@ class Embedded:
     seconds: float
 
 
-def corpus_of(train: SkeletonDocuments, test: SkeletonDocuments) -> Corpus:
-    """Count the words, and hold some out."""
-    vocabulary = build_vocabulary(train, MIN_COUNT)
+def corpus_of(train: SkeletonDocuments, test: SkeletonDocuments, most: int | None) -> Corpus:
+    """Count the words, keep the `most` most frequent, and hold some of the test documents' words out."""
+    vocabulary = build_vocabulary(train, MIN_COUNT, most)
     tokens = np.concatenate(list(test.chunks()))
     chosen = np.random.default_rng(0).random(tokens.shape) < HELD_OUT
     index = vocabulary.index(tokens)
@@ -124,14 +124,24 @@ def main() -> None:
     options.add_argument("--windows", type=int, default=20, help=f"graphs of a clip, a multiple of {PARTS}")
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--blocks", default=str(BLOCK), help="documents of a block")
+    options.add_argument("--vocabulary", type=int, help="words kept at most; default: all")
     options.add_argument("--without-gensim", action="store_true")
+    options.add_argument(
+        "--validation", action="store_true",
+        help="split the training clips instead: their last camera (xview) or person is held out",
+    )  # fmt: skip
     chosen = options.parse_args()
     clips = preprocess(load(chosen.data), align="body")
     split = protocol(clips, chosen.protocol)
     graphs = skeleton_graphs(clips, windows=chosen.windows)
-    places = [np.flatnonzero(np.isin(graphs.kept, part)) for part in (split.train, split.test)]
+    halves = [split.train, split.test]
+    if chosen.validation:
+        seen = (clips.camera if chosen.protocol == "xview" else clips.subject)[split.train]
+        halves = [split.train[seen != seen.max()], split.train[seen == seen.max()]]
+    places = [np.flatnonzero(np.isin(graphs.kept, part)) for part in halves]
     labels = [clips.label[graphs.kept[part]] for part in places]
-    corpus = corpus_of(*(SkeletonDocuments(graphs.select(part), 2) for part in places))
+    train, test = (SkeletonDocuments(graphs.select(part), 2) for part in places)
+    corpus = corpus_of(train, test, chosen.vocabulary)
     print(corpus.vocabulary)
     ways: dict[str, Callable[[pv_dbow.Settings], Embedded]] = {
         f"op, block {block}": lambda settings, block=int(block): by_op(corpus, settings, block)  # type: ignore[misc]
