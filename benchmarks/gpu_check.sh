@@ -43,7 +43,7 @@ fi
 cat "$out/machine.log"
 
 if [ "$device" = cuda ]; then
-  build=ON tests=() kernels=(-m cuda tests/ops) size=full keyword=
+  build=ON tests=() kernels=(-m cuda tests/ops) size=default keyword=
 else
   build=AUTO tests=(tests/test_variants.py) kernels=(tests/benchmarks/test_report.py) size=small keyword=wl_subtrees
 fi
@@ -55,7 +55,7 @@ SKELBENCH_CUDA=$build step build 110 "$python" setup.py egg_info build_ext --inp
 # The kernels' own tests apart and first: what this machine was wanted for.
 step kernels 60 "$python" -m pytest -q -p no:cacheprovider "${kernels[@]}"
 step tests 100 "$python" -m pytest -q -p no:cacheprovider "${spread[@]}" "${tests[@]}"
-step speed 100 "$python" -m benchmarks.compare --device "$device" --size "$size" -k "$keyword" --seconds 0.5 --out "$out"
+step speed 150 "$python" -m benchmarks.compare --device "$device" --size "$size" -k "$keyword" --seconds 0.5 --out "$out"
 if [ "$device" = cuda ]; then
   # Last, because it is the slowest: the checker follows every access of every thread.
   step sanitizer 70 compute-sanitizer --tool memcheck --error-exitcode 99 --print-limit 20 \
