@@ -1,12 +1,14 @@
 """Tuning never sees the test clips, goes on where it was stopped, and is shared by processes."""
 
 import json
+import shlex
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import skelbench.data
+from skelbench.cli.main import _parse
 from tests.conftest import command_line, make_clips
 from tests.pages.test_run import stands_alone
 
@@ -83,7 +85,10 @@ def test_a_study_goes_on_and_is_shared(data, tmp_path):
     assert len({tuple(trial.params.values()) for trial in trials}) == len(trials)
     best = json.loads((tmp_path / "best.json").read_text())
     assert best["validation_top1"] == max(trial.value for trial in done if trial.state.name == "COMPLETE")
-    assert f"--k1 {best['params']['k1']!r}" in best["command"]
+    # The command has the best numbers to the bit, and the options of the study.
+    config = _parse(shlex.split(best["command"])[1:])[1].job()
+    assert {name: getattr(config.settings, name) for name in best["params"]} == best["params"]
+    assert (config.data, config.settings.epochs) == (data, options(data, tmp_path).settings.epochs)
     text = page.read_text()
     assert stands_alone(text)
     assert "Test clips were not looked at" in text
