@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,11 +22,12 @@ from skelbench.graph2vec import SkeletonGraphs, by_gensim, pv_dbow, window_topol
 from skelbench.graph2vec.counting import build_vocabulary
 from skelbench.graph2vec.documents import SkeletonDocuments, Vocabulary, write_corpus
 from skelbench.graph2vec.graphs import window_rows
+from skelbench.models.recurrent import SequenceClassifier
 from skelbench.ops import reference
 from skelbench.ops.pv_dbow import EXPONENT
 from skelbench.ops.wl import neighbour_lists
 
-MIN_COUNT, NEGATIVE = 5, 5
+MIN_COUNT, NEGATIVE, RECURRENT_CLASSES = 5, 5, 10
 # wl-bag-gru: rows and columns of its table, tokens of a graph, and the labellings times depths that weigh them.
 BAG_TABLE, BAG_WIDTH, BAG_TOKENS, BAG_GROUPS = 1 << 16, 64, 600, 6
 
@@ -293,6 +295,34 @@ def by_embedding_bag(x: Bags) -> Contender:
     return _bags(sums, x)
 
 
+def make_recurrent_step(device: str, cell: str, clips: int, dtype: str) -> Problem:
+    """Loss and gradients of the classifier of 20 graph vectors, 3 layers of 512, as one step of its training."""
+    torch.manual_seed(0)
+    model = SequenceClassifier(RECURRENT_CLASSES, cast(Any, cell), dropout=0.0).to(device)
+    sequence = torch.randn(clips, 20, 128, device=device)
+    label = torch.arange(clips, device=device) % RECURRENT_CLASSES
+    low = getattr(torch, dtype)
+
+    def run() -> Tensor:
+        model.zero_grad(set_to_none=True)
+        with torch.autocast(device, low, enabled=low != torch.float32):
+            logits: Tensor = model(sequence)
+        torch.nn.functional.cross_entropy(logits.float(), label).backward()
+        return logits
+
+    def check() -> None:
+        double = copy.deepcopy(model).double()
+        expected = double(sequence.double())
+        torch.nn.functional.cross_entropy(expected, label).backward()
+        tolerance = 1e-4 if low == torch.float32 else 5e-2
+        expect_close(run().detach(), expected.detach(), tolerance, f"{cell}: logits")
+        for found, wanted in zip(model.parameters(), double.parameters(), strict=True):
+            expect_close(found.grad, wanted.grad, tolerance, f"{cell}: gradients")
+
+    weights = sum(x.numel() for name, x in model.recurrent.named_parameters() if "weight" in name)
+    return Problem(None, Contender(run, check), 6.0 * weights * 20 * clips, 0, dtype, clips, "clips")
+
+
 _BOTH = ("cpu", "cuda")
 CASES = (
     Case(
@@ -316,6 +346,15 @@ CASES = (
             ("pv_dbow_infer", "pv_dbow_infer", make_inference, inferred_by_gensim),
         )
         for device, most in (("cpu", {"graphs": 36000, "epochs": 10}), ("cuda", {"graphs": 9000, "epochs": 1}))
+    ),
+    Case(
+        "recurrent_step", "training step of 3 layers of 512 over 20 vectors", make_recurrent_step,
+        small=({"cell": "gru", "clips": 2, "dtype": "float32"},),
+        more=tuple(
+            {"cell": cell, "clips": 64, "dtype": dtype}
+            for cell in ("lstm", "gru") for dtype in ("float32", "bfloat16")
+        ),
+        devices=_BOTH,
     ),
     Case(
         "corpus", "labels, subtrees, counts and gensim's corpus file", make_corpus,

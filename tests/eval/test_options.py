@@ -36,7 +36,7 @@ SETTINGS = {
     "windows": (4, "wl-bag-gru"),
     "node_label": ("bone", "graph2vec-gru"),
     "bin_size": (0.3, "graph2vec-gru"),
-    "embedding": ("op", "graph2vec-gru"),
+    "embedding": ("gensim", "graph2vec-gru"),
     "vocabulary": (5, "graph2vec-gru"),
     "stream_epochs": (3, "tcn"),
     "stream_batch_size": (5, "tcn"),
