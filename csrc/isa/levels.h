@@ -1,5 +1,5 @@
-// The ISA levels, for the preprocessor: those of x86, the plainest first, and that of ARM. levels.json has the
-// compiler flags of each.
+// The ISA levels, for the preprocessor: those of x86, the plainest first, and that of ARM. levels.json has
+// the compiler flags of each.
 #pragma once
 
 // The names, as a list of declarators.
