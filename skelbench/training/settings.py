@@ -64,8 +64,8 @@ class Settings:
     bin_size: Positive = 1.0
     """graph2vec: bins of the node labels, in mean bone lengths (about 0.2 m)."""
     embedding: Embedding = "op"
-    """graph2vec: what trains PV-DBOW, the project's own op or its peer, gensim with one worker. On validation parts both
-    are equally accurate within a standard error; the op takes a tenth of the time."""
+    """graph2vec: what trains PV-DBOW, the project's own op or its peer, gensim with one worker. On validation parts
+    both are equally accurate within a standard error; the op takes a tenth of the time."""
     vocabulary: Count = 1_000_000
     """graph2vec: subtrees kept at most, the most frequent of those that occur 5 times. A million are 512 MB of table;
     what is left out is counted and reported."""
