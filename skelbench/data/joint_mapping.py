@@ -21,7 +21,7 @@ _MIDDLE = {
 _SIDED = {
     "shoulder": ("shoulder", "clavicle", "arm"),
     "elbow": ("elbow", "humerus", "forearm"),
-    "wrist": ("wrist", "radius"),
+    "wrist": ("radius", "wrist"),
     "hand": ("hand",),
     "hip": ("hip", "hipjoint", "upleg"),
     "knee": ("knee", "femur", "leg"),
