@@ -20,7 +20,7 @@ OPTIONS = dict(
     protocol="kfold:5", data="my data.npz", split="a b:c", labels="labels.csv", missing="drop", unit="mm", length=40,
     align="body", drop_bad=True, device="cpu", precision="bf16-mixed", threads=3, variants=("conmlp-ce", "majority"),
     seeds=(3, 5), shard="1/2", cache="kept", representations=True, logger="csv", out="out of the way",
-    init="runs/one:conmlp-supcon",
+    init="runs/one:conmlp-supcon", evaluate=("semi:0.01", "semi:0.1", "knn", "transfer:my data.npz"),
 )  # fmt: skip
 
 
