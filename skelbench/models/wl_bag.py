@@ -132,7 +132,7 @@ class WLBagGRU(nn.Module):
             seed=seed,
             first=clips_before() * windows,
         )
-        sequence = self.dropout(self.norm(bags)).reshape(batch, windows, -1)
+        sequence = self.dropout(self.norm(bags)).unflatten(0, (batch, windows))
         states, _ = self.recurrent(sequence)
         logits: Tensor = self.linear(self.dropout(states.mean(dim=1)))
         return logits

@@ -24,7 +24,7 @@ TIMEOUT = timedelta(minutes=30)
 # While the first process computes alone, for instance an embedding, the others wait longer.
 _PATIENCE = timedelta(days=30)
 # How long a process that failed waits whether all others fail alike.
-_MEETING = timedelta(seconds=20)
+_MEETING = timedelta(seconds=10)
 
 Found = TypeVar("Found")
 
@@ -68,6 +68,10 @@ class Ranks:
     @cached_property
     def _patient(self) -> Any:
         return dist.new_group(backend="gloo", timeout=_PATIENCE)
+
+    @cached_property
+    def _meeting(self) -> Any:
+        return dist.new_group(backend="gloo", timeout=_MEETING)
 
     @property
     def first(self) -> bool:
@@ -166,6 +170,8 @@ class Ranks:
             return value
         found: list[Any] = [value]
         with self._exchange(0):
+            # Made while all are here: a process that failed could not make it alone.
+            assert self._meeting is not None
             dist.broadcast_object_list(found, src=0, group=self._patient)
         told: Found = found[0]
         return told
@@ -206,7 +212,7 @@ class Ranks:
         if self.size == 1:
             return
         try:
-            dist.monitored_barrier(self._patient, timeout=_MEETING)
+            dist.all_reduce(torch.zeros(1), group=self._meeting)
         except RuntimeError:
             raise RankError(f"rank {self.rank} of {self.size}: {error}") from error
 

@@ -1,5 +1,7 @@
 """Several processes compute what one does: losses, all gradients, weights after 20 steps, and every test clip once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,14 +13,17 @@ from tests.conftest import make_clips, one_thread
 from tests.parallel import work
 from tests.parallel.group import Group
 
-LEVELS = (ops.isa_levels() if ops.built else [""])[-1:] + ["scalar"]
+LEVELS = [*(ops.isa_levels() if ops.built else [""])[-1:], "scalar"]
 SIZES = {2: [(5, 5), (16, 3), (4, 0)], 4: [(16, 16, 16, 3), (1, 1, 1, 0), (2, 5, 3, 7)]}
 # Rows with contrastive losses, a decoder, cross-entropy, graphs, batch normalisation, mixed clips, and other cameras.
 ROWS = (
     "conmlp-ntxent", "conmlp-supcon", "conmlp-tcl", "conmlp-recon", "conmlp-recon-self", "conmlp-ce",
-    "graph2vec-lstm", "graph2vec-gru", "wl-bag-gru", "tcn", "sgn", "stgcn", "tcn-ntxent", "tcn-predict", "tcn-multiview",
-    "tcn-tcl",
+    "graph2vec-lstm", "wl-bag-gru", "tcn", "tcn-predict", "tcn-multiview",
 )  # fmt: skip
+# Of each way to train one, with shares that are empty in the last batch.
+FOUR = ("conmlp-recon-self", "wl-bag-gru", "tcn", "tcn-predict")
+# On two instruction sets.
+TWICE = ("conmlp-ntxent", "conmlp-recon")
 
 _one_thread = pytest.fixture(one_thread, autouse=True, scope="module")
 
@@ -32,9 +37,9 @@ def group(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """102 clips of few frames, seen by two cameras: 51 to train with."""
+    """102 clips of few frames, each performance seen by two cameras: 51 to train with."""
     path = tmp_path_factory.mktemp("data") / "tiny"
-    clips = make_clips(clips=102, classes=3)
+    clips = replace(make_clips(clips=102, classes=3), subject=1 + np.arange(102) // 6)
     skelbench.data.save(clips, path)
     return path
 
@@ -112,15 +117,17 @@ ONE_STEP = dict.fromkeys(("epochs", "sequence_epochs", "stream_epochs"), 1) | di
 
 @pytest.mark.parametrize("key", ROWS)
 def test_a_row_is_trained_as_by_one_process(key, group, data, alone, tmp_path):
-    levels = LEVELS[: 1 + key.startswith("conmlp")]
+    if group.size > 2 and key not in FOUR:
+        pytest.skip("two processes show it")
+    levels = LEVELS[: 1 + (key in TWICE)]
     for isa, changes in [("", ONE_STEP), *((level, {"adam": False}) for level in levels)]:
         whole = alone(key, isa, **changes)
         found = group(work.train, key, data, tmp_path / f"{isa}{len(changes)}.safetensors", isa, **changes)
         for rank in found:
             close(rank["losses"], whole["losses"])
-            assert rank["curve"] == whole["curve"]
-            # A probe divides by the representations' deviation, which may be small.
-            close(rank["logits"], whole["logits"], 1e-3)
+            if changes is not ONE_STEP:
+                # A probe divides by the representations' deviation, which may be small.
+                close(rank["logits"], whole["logits"], 1e-3)
             for name, value in found[0]["inference"].items():
                 assert np.array_equal(rank["inference"][name], value), name
         assert found[0]["checkpoint"].keys() == whole["checkpoint"].keys()
@@ -128,6 +135,21 @@ def test_a_row_is_trained_as_by_one_process(key, group, data, alone, tmp_path):
             if changes is ONE_STEP and name.startswith("model"):
                 continue
             close(found[0]["checkpoint"][name].astype(np.float64), value.astype(np.float64))
+
+
+@pytest.mark.parametrize("key", ["conmlp-recon", "wl-bag-gru", "tcn"])
+def test_a_training_goes_on_with_another_number_of_processes(key, group, data, alone, tmp_path):
+    whole = alone(key, adam=False)
+    begun = [tmp_path / name / "checkpoint.safetensors" for name in ("by-several", "by-one")]
+    assert group(work.train, key, data, begun[0], adam=False, stop=2) == [{"stopped": 2}] * group.size
+    work.train(ALONE, key, data, begun[1], adam=False, stop=2)
+    for found in (
+        work.train(ALONE, key, data, begun[0], adam=False),
+        *group(work.train, key, data, begun[1], adam=False),
+    ):
+        close(found["losses"], whole["losses"])
+        for name, value in found.get("checkpoint", {}).items():
+            close(value.astype(np.float64), whole["checkpoint"][name].astype(np.float64))
 
 
 def test_every_test_clip_is_computed_once(group, data):

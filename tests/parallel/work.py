@@ -19,6 +19,7 @@ from skelbench.parallel.norm import SyncedBatchNorm, synchronised
 from skelbench.parallel.ranks import RankError, Ranks, gather, scatter_sum, total
 from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.dataset import PackedDataset
+from skelbench.training.log import EpochLog, TrainingError
 from skelbench.training.settings import Settings
 from skelbench.training.task import Fitted, Task
 from skelbench.training.tensors import load_tensors
@@ -26,7 +27,7 @@ from skelbench.variants import choose
 
 # 51 training clips in batches of 16: 16, 16, 16, 3.
 SETTINGS = Settings(
-    epochs=5, batch_size=16, lr=0.05, probe_epochs=2, sequence_epochs=5, sequence_batch_size=16, stream_epochs=5,
+    epochs=5, batch_size=16, lr=0.02, probe_epochs=2, sequence_epochs=5, sequence_batch_size=16, stream_epochs=5,
     stream_batch_size=16, stream_lr=0.002, windows=4, embedding="op",
 )  # fmt: skip
 
@@ -34,8 +35,7 @@ SETTINGS = Settings(
 def task_of(ranks: Ranks, data: Path, settings: Settings, checkpoint: Path | None = None) -> Task:
     clips = skelbench.data.load(data)
     fabric = Fabric(accelerator="cpu", devices=1)
-    camera = torch.from_numpy(clips.camera)
-    train, test = ((camera == view).nonzero()[:, 0] for view in (1, 2))
+    train, test = torch.arange(len(clips)).tensor_split(2)
     return Task(
         clips,
         PackedDataset(clips, fabric.device),
@@ -51,13 +51,20 @@ def task_of(ranks: Ranks, data: Path, settings: Settings, checkpoint: Path | Non
 
 def sgd(parameters: Any, lr: float, weight_decay: float = 0.0) -> torch.optim.Optimizer:
     """In the place of Adam, which takes a step of its full rate along a gradient that is nothing but rounding."""
-    return torch.optim.SGD(parameters, 10 * lr, momentum=0.9, weight_decay=weight_decay)
+    return torch.optim.SGD(parameters, lr, momentum=0.9, weight_decay=weight_decay)
 
 
 def train(
-    ranks: Ranks, key: str, data: Path, checkpoint: Path, isa: str = "", adam: bool = True, **changes: object
+    ranks: Ranks,
+    key: str,
+    data: Path,
+    checkpoint: Path,
+    isa: str = "",
+    adam: bool = True,
+    stop: int = 0,
+    **changes: object,
 ) -> dict[str, object]:
-    """Losses, weights and buffers of the optimizer after the last epoch, logits, and bytes sent in all."""
+    """Losses, weights and buffers of the optimizer after the last epoch (or after epoch `stop`), logits, bytes sent."""
     torch.manual_seed(1000 + ranks.rank)  # a recipe has to seed what it draws
     task = task_of(ranks, data, replace(SETTINGS, **changes), checkpoint)
     (row,) = choose([key])
@@ -66,7 +73,11 @@ def train(
     with ops.use_isa(isa), ExitStack() as replaced:
         for name in () if adam else ("Adam", "AdamW"):
             replaced.enter_context(mock.patch.object(torch.optim, name, sgd))
-        fitted: Fitted = row.fit(task)
+        task = replace(task, on_epoch=lambda log: stopped(log, stop))
+        try:
+            fitted: Fitted = row.fit(task)
+        except TrainingError:
+            return {"stopped": stop}
     found = {
         "losses": [log.loss for log in fitted.history if log.stage == "train"],
         "curve": fitted.pretraining_curve or fitted.test_curve,
@@ -77,6 +88,11 @@ def train(
     if ranks.first:
         found["checkpoint"] = {name: value.numpy() for name, value in load_tensors(checkpoint)[0].items()}
     return found
+
+
+def stopped(log: EpochLog, epoch: int) -> None:
+    if log.stage == "train" and log.epoch == epoch:
+        raise TrainingError("stopped")
 
 
 def exchanges(ranks: Ranks, sizes: tuple[int, ...]) -> list[np.ndarray]:
