@@ -270,7 +270,7 @@ class GlobalBatchLoss(nn.Module):
 
         Args:
             embeddings: as the loss takes them; (B, views, D) needs labels, which tell clips of all processes apart.
-            labels: integer (N,) or (B,), of the clips of all processes: equal labels are positives wherever they are.
+            labels: integer (N,) or (B,), one for each; equal ones are positives, in whichever processes they are.
             sizes: rows of every process, where they are known; None: they are exchanged.
 
         Raises:
@@ -285,7 +285,11 @@ class GlobalBatchLoss(nn.Module):
             raise ValueError(
                 "labels must be given: without them, clips of two processes would have one label"
             )
-        rows, row_labels = _rows(embeddings, labels)
+        rows, row_labels, _ = _rows(embeddings, labels, None)
+        if row_labels is None or row_labels.dim() != 1:
+            raise ValueError(
+                "labels must be one for each row or clip: several are not divided among processes"
+            )
         rows = _normalised(rows)
         sizes = sizes or ranks.sizes(rows)
         every_row, every_label = gather(rows, ranks, sizes), ranks.gathered(row_labels, sizes)

@@ -131,5 +131,7 @@ def test_what_cannot_be_is_named(change, message, device):
 def test_bags_know_their_number_among_all(sums):
     rows, table, weight, known = problem(bags=90)
     whole = sums(rows, table, weight, known, dropout=0.3, seed=5)
-    parts = [sums(rows[at : at + 40], table, weight, known, dropout=0.3, seed=5, first=at) for at in (0, 40, 80)]
+    parts = [
+        sums(rows[at : at + 40], table, weight, known, dropout=0.3, seed=5, first=at) for at in (0, 40, 80)
+    ]
     torch.testing.assert_close(torch.cat(parts), whole)
