@@ -52,7 +52,8 @@ class OwnClips:
         if share.whole:
             return F.mse_loss(decoded, joints)
         rows = (self.data.clips.frames[indices] * self.data.clips.bodies[indices]).sum()
-        return F.mse_loss(decoded, joints, reduction="sum") / (VIEWS * rows * joints[:1].numel())
+        numbers = joints.shape[1] * joints.shape[2]
+        return F.mse_loss(decoded, joints, reduction="sum") / (VIEWS * rows * numbers)
 
     def shared(self) -> Sequence[nn.Parameter]:
         """Parameters that all processes have."""

@@ -86,7 +86,6 @@ def test_exchanges_take_parts_of_any_size_and_have_gradients(group):
 def test_the_loss_and_its_gradient_are_those_of_the_global_batch(name, dtype, tolerance, group):
     for sizes in SIZES[group.size]:
         for isa in LEVELS:
-            everything = (sum(sizes),)
             rows, labels, layer = work.batch(sizes, dtype)
             with ops.use_isa(isa):
                 whole = getattr(work.losses, name)()(layer(rows), labels)
@@ -96,7 +95,23 @@ def test_the_loss_and_its_gradient_are_those_of_the_global_batch(name, dtype, to
             close(sum(grad for _, grad in parts), layer.weight.grad, tolerance)
             averaged = group(work.global_loss, name, sizes, dtype, isa, "mean")
             close(sum(grad for _, grad in averaged) / group.size, layer.weight.grad, tolerance)
-            assert everything
+
+
+def test_another_loss_is_computed_from_all_rows(group):
+    for sizes in SIZES[group.size]:
+        rows, labels, layer = work.batch(sizes, torch.float64)
+        whole = work.OtherLoss()(layer(rows), labels)
+        whole.backward()
+        found = group(work.other_loss, sizes)
+        close(sum(value for value, _ in found), whole.item(), 1e-10)
+        close(sum(part for _, part in found), layer.weight.grad, 1e-10)
+
+
+def test_an_encoder_of_another_package_is_trained_on_whole_clips(group, data, tmp_path):
+    alone = work.train(ALONE, "conmlp-recon-self", data, tmp_path / "alone.safetensors", whole_clips=True)
+    found = group(work.train, "conmlp-recon-self", data, tmp_path / "all.safetensors", whole_clips=True)
+    for name, value in alone["checkpoint"].items():
+        close(found[0]["checkpoint"][name].astype(np.float64), value.astype(np.float64))
 
 
 def test_a_batch_normalisation_sees_all_rows(group):

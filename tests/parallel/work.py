@@ -15,6 +15,7 @@ from torch import nn
 
 import skelbench.data
 from skelbench import losses, ops
+from skelbench.models.conmlp import ConMLP
 from skelbench.parallel.norm import SyncedBatchNorm, synchronised
 from skelbench.parallel.ranks import RankError, Ranks, gather, scatter_sum, total
 from skelbench.training.checkpoint import Checkpoint
@@ -49,6 +50,17 @@ def task_of(ranks: Ranks, data: Path, settings: Settings, checkpoint: Path | Non
     )
 
 
+class ReadsWholeClips(ConMLP):
+    """An encoder of another package: its first layer is not known to be divisible."""
+
+
+class OtherLoss(nn.Module):
+    """A loss that is not of skelbench: of all rows, no sum of parts."""
+
+    def forward(self, rows: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return (rows.std(0) * rows[labels == 1].mean(0)).sum()
+
+
 def sgd(parameters: Any, lr: float, weight_decay: float = 0.0) -> torch.optim.Optimizer:
     """In the place of Adam, which takes a step of its full rate along a gradient that is nothing but rounding."""
     return torch.optim.SGD(parameters, lr, momentum=0.9, weight_decay=weight_decay)
@@ -62,12 +74,15 @@ def train(
     isa: str = "",
     adam: bool = True,
     stop: int = 0,
+    whole_clips: bool = False,
     **changes: object,
 ) -> dict[str, object]:
     """Losses, weights and buffers of the optimizer after the last epoch (or after epoch `stop`), logits, bytes sent."""
     torch.manual_seed(1000 + ranks.rank)  # a recipe has to seed what it draws
     task = task_of(ranks, data, replace(SETTINGS, **changes), checkpoint)
     (row,) = choose([key])
+    if whole_clips:
+        row = replace(row, encoder=ReadsWholeClips)
     torch.use_deterministic_algorithms(True)
     before = ranks.sent
     with ops.use_isa(isa), ExitStack() as replaced:
@@ -77,6 +92,8 @@ def train(
         try:
             fitted: Fitted = row.fit(task)
         except TrainingError:
+            if not stop:
+                raise
             return {"stopped": stop}
     found = {
         "losses": [log.loss for log in fitted.history if log.stage == "train"],
@@ -125,6 +142,16 @@ def global_loss(
     with ops.use_isa(isa):
         part = loss(layer(rows[own]), labels[own])
         part.backward()
+    return float(part.detach()), layer.weight.grad.numpy()
+
+
+def other_loss(ranks: Ranks, sizes: tuple[int, ...]) -> tuple[float, np.ndarray]:
+    """A process's part of a loss that is not of skelbench, and its gradient of a layer that all have."""
+    rows, labels, layer = batch(sizes, torch.float64)
+    begin = sum(sizes[: ranks.rank])
+    own = slice(begin, begin + sizes[ranks.rank])
+    part = losses.part_of(OtherLoss(), ranks)(layer(rows[own]), labels[own], sizes)
+    part.backward()
     return float(part.detach()), layer.weight.grad.numpy()
 
 
