@@ -18,6 +18,7 @@ from skelbench.eval.command import command_of
 from skelbench.eval.config import Config, ConfigError
 from skelbench.eval.initial import Source, source_of
 from skelbench.eval.inputs import load_clips, load_splits
+from skelbench.eval.jobs import Job, jobs_of, lacking_in
 from skelbench.eval.loggers import Logged
 from skelbench.eval.machine import make_fabric, precision_used
 from skelbench.eval.progress import Progress
@@ -94,11 +95,11 @@ def work(
     """
     folder = _folder(config, loaded)
     with folder.locked():
-        jobs = _jobs(config, variants, loaded)
+        jobs = jobs_of(config, variants, loaded.splits)
         results = _begin(config, folder, _info(config, loaded, command), variants, jobs, command)
         progress.begin(results.info, [row.info for row in variants], folder.path)
         try:
-            lacking = [job.name for job in _lacking(jobs, results)]
+            lacking = [job.name for job in lacking_in(results, jobs)]
             loaded.ranks.told((folder.path, lacking))
             _train_all(config, folder, results, jobs, loaded, progress)
         finally:
@@ -116,7 +117,7 @@ def _assist(config: Config, variants: Sequence[Variant], loaded: Loaded) -> Resu
     """The same trainings in another process, which writes nothing."""
     results = Results(_info(config, loaded, command_of), [row.info for row in variants])
     path, names = loaded.ranks.told((Path(), list[Trained]()))
-    jobs = [job for job in _jobs(config, variants, loaded) if job.name in names]
+    jobs = [job for job in jobs_of(config, variants, loaded.splits) if job.name in names]
     _train_all(config, RunFolder(path), results, jobs, loaded, Progress())
     return results
 
@@ -132,15 +133,6 @@ class Loaded:
     """Of `--init`."""
     ranks: Ranks = ALONE
     """The processes that train together."""
-
-
-def _jobs(config: Config, variants: Sequence[Variant], loaded: Loaded) -> list[Job]:
-    """The trainings that are this process's."""
-    jobs = [
-        Job(variant, seed, split) for variant in variants for seed in config.seeds for split in loaded.splits
-    ]
-    place, shares = config.share()
-    return jobs[place::shares]
 
 
 def _begin(
@@ -199,7 +191,7 @@ def _train_all(
     # Rows with a plan make their streams of positions themselves.
     if (changed := as_stream(clips, stream)) is not clips and any(job.variant.plan is None for job in jobs):
         streamed = PackedDataset(changed, device, shape)
-    lacking = _lacking(jobs, results)
+    lacking = lacking_in(results, jobs)
     progress.plan([job.variant.key for job in lacking])
     for job in jobs:
         data = streamed if job.variant.plan is None else dataset
@@ -219,26 +211,6 @@ def _evaluate_one(
         task = _one_person(_task(job, config, loaded, dataset), variant)
         with _deterministic():
             evaluate(wanted, variant, task, fold, config, folder, results)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training: a variant with a seed, on a split or a fold."""
-
-    variant: Variant
-    seed: int
-    split: Split
-
-    @property
-    def name(self) -> Trained:
-        """What tells it from the others of a run."""
-        return self.variant.key, self.seed, self.split.fold
-
-
-def _lacking(jobs: Sequence[Job], results: Results) -> list[Job]:
-    """The trainings that have no score yet."""
-    done = {(score.variant, score.seed, score.fold) for score in results.scores}
-    return [job for job in jobs if job.name not in done]
 
 
 def _task(job: Job, config: Config, loaded: Loaded, dataset: PackedDataset) -> Task:
