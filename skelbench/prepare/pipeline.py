@@ -128,8 +128,16 @@ def finish(work: Work, folder: RawFolder, out: Path, resumed: int) -> Outcome:
     for kind in ("partial", "old"):  # what `save` had under way when runs were killed
         for left in out.parent.glob(f".{glob.escape(out.name)}.{kind}-*"):
             shutil.rmtree(left)
-    changed = len({name for name, what in log if what.startswith("changed")})
-    return Outcome(read_folder(out), changed, resumed, tuple(folder.lists))
+    return replace(outcome_of(out, folder), resumed=resumed)
+
+
+def outcome_of(out: Path, folder: RawFolder) -> Outcome:
+    """What the run did that made the dataset at `out` of these files."""
+    lines = (out / LOG).read_text().splitlines()
+    changed = {
+        name for name, _, what in (line.partition("\t") for line in lines) if what.startswith("changed")
+    }
+    return Outcome(read_folder(out), len(changed), len(folder.files), tuple(folder.lists))
 
 
 @contextmanager

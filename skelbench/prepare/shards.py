@@ -5,6 +5,7 @@ The merged dataset has the bits of one that a single job made: shares are consec
 
 from __future__ import annotations
 
+import glob
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skelbench.data import DataError
-from skelbench.prepare.pipeline import Outcome, finish, read_files, signature, writing
+from skelbench.data.formats.prepared import is_prepared
+from skelbench.prepare.pipeline import Outcome, finish, outcome_of, read_files, signature, writing
 from skelbench.prepare.raw import RawFolder, scan
 from skelbench.prepare.work import Finished, Part, Work, finished
 
@@ -69,29 +71,46 @@ def merge_shares(
 ) -> Outcome:
     """Makes the dataset of all shares, and removes their work folders. Arguments as in `pipeline.prepare`.
 
+    A merge that was killed goes on where it was; one that was finished is left as it is.
+
     Raises:
         DataError: there is no share, one is missing, unfinished or of other files, or the disk is full.
     """
-    shares = _number(out)
     folder = scan(raw, missing_lists, labels)
-    found = [
-        finished(
-            _name(out, place, shares), _signature(folder, place, shares), len(_files(folder, place, shares))
-        )
-        for place in range(shares)
-    ]
-    with Work(out, signature(folder)) as work:
-        # Those before were put together by a merge that was stopped.
+    found: list[Finished] = []
+    if not _put_together(out, folder):
+        shares = _number(out)
+        if not shares and is_prepared(out):
+            return outcome_of(out, folder)
+        if not shares:
+            raise DataError(f"{out}: there is no share to merge; --shard i/n makes one")
+        found = [_finished(out, folder, place, shares) for place in range(shares)]
+    with Work(out, signature(folder)) as work, writing(work, out):
+        # Those before were put together by a merge that was killed.
         done = len(work.parts)
-        with writing(work, out):
-            for part, clips in list(_parts(found))[done:]:
-                work.append(part, clips)
-            work.flush()
-        outcome = finish(work, folder, out, len(folder.files))
-    for share in found:
-        shutil.rmtree(share.folder)
-        share.lock.close()
-    return outcome
+        for part, clips in list(_parts(found))[done:]:
+            work.append(part, clips)
+        work.flush()
+        # All that the shares have is on the disk once more.
+        for path in out.parent.glob(f".{glob.escape(out.name)}.shard-*-of-*.work"):
+            shutil.rmtree(path)
+        for share in found:
+            share.lock.close()
+        return finish(work, folder, out, len(folder.files))
+
+
+def _put_together(out: Path, folder: RawFolder) -> bool:
+    """Whether a merge that was killed had put all parts together."""
+    try:
+        finished(out, signature(folder), len(folder.files)).lock.close()
+    except DataError:
+        return False
+    return True
+
+
+def _finished(out: Path, folder: RawFolder, place: int, shares: int) -> Finished:
+    name, files = _name(out, place, shares), len(_files(folder, place, shares))
+    return finished(name, _signature(folder, place, shares), files)
 
 
 def _files(folder: RawFolder, place: int, shares: int) -> range:
@@ -108,17 +127,15 @@ def _signature(folder: RawFolder, place: int, shares: int) -> str:
 
 
 def _number(out: Path) -> int:
-    """How many shares there are, by the names of their work folders."""
+    """How many shares there are, by the names of their work folders; 0 without any."""
     pattern = re.compile(re.escape(f".{out.name}.shard-") + r"\d+-of-(\d+)\.work")
     names = [path.name for path in out.parent.iterdir()] if out.parent.is_dir() else []
     numbers = sorted({int(match[1]) for name in names if (match := pattern.fullmatch(name))})
-    if not numbers:
-        raise DataError(f"{out}: there is no share to merge; --shard i/n makes one")
     if len(numbers) > 1:
         raise DataError(
             f"{out}: there are shares of {' and of '.join(map(str, numbers))}; remove those that are not wanted"
         )
-    return numbers[0]
+    return numbers[0] if numbers else 0
 
 
 def _parts(found: Sequence[Finished]) -> Iterator[tuple[Part, list[NDArray[np.float32]]]]:

@@ -13,6 +13,7 @@ from skelbench.data.synthetic.raw import write_raw_folder
 from skelbench.prepare import pipeline
 from skelbench.prepare.pipeline import LOG, prepare
 from skelbench.prepare.shards import merge_shares, prepare_share
+from skelbench.prepare.work import Work
 from tests.conftest import command_line
 
 
@@ -67,17 +68,42 @@ def test_a_share_goes_on_where_it_was_killed(raw, whole, shares, monkeypatch):
 
 
 def test_a_merge_goes_on_where_it_was_killed(raw, whole, shares, monkeypatch):
-    def killed(*_args, **_kwargs):
-        raise KeyboardInterrupt
+    append, appended = Work.append, []
+
+    def killed(work, part, clips):
+        if len(appended) == 3:
+            raise KeyboardInterrupt
+        appended.append(part)
+        append(work, part, clips)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "save", killed)
+        patch.setattr(Work, "append", killed)
         with pytest.raises(KeyboardInterrupt):
             merge_shares(raw, shares)
-    work = shares.parent / ".out.work" / "parts.jsonl"
-    lines = work.read_bytes().splitlines(keepends=True)
-    work.write_bytes(b"".join(lines[:4]))
+    assert len((shares.parent / ".out.work" / "parts.jsonl").read_bytes().splitlines()) == 1 + 3
     merge_shares(raw, shares)
+    assert_same(shares, whole)
+
+
+def test_a_merge_that_was_killed_among_its_last_steps_goes_on(raw, whole, shares, monkeypatch):
+    removed = []
+
+    def killed(path, *_args, **_kwargs):
+        removed.append(path)
+        if len(removed) == 2:
+            raise KeyboardInterrupt
+        shutil_rmtree(path)
+
+    shutil_rmtree = shutil.rmtree
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            merge_shares(raw, shares)
+    assert len(list(shares.parent.glob(".out.shard-*"))) == 2
+    outcome = merge_shares(raw, shares)
+    assert_same(shares, whole)
+    again = merge_shares(raw, shares)
+    assert (again.changed, again.clips.content_hash) == (outcome.changed, outcome.clips.content_hash)
     assert_same(shares, whole)
 
 
