@@ -1,4 +1,4 @@
-"""Contrastive losses for embeddings: NTXentLoss, SupConLoss, TCLLoss.
+"""Contrastive losses for embeddings: NTXentLoss, SupConLoss, TCLLoss; GlobalBatchLoss for several processes.
 
 All are called like pytorch-metric-learning's, `loss(embeddings, labels)` with (N, D) rows, or with SupContrast's
 shape, `loss(features, labels)` with (B, views, D), where the views of a clip share its label. Without labels each clip
@@ -22,12 +22,16 @@ Where peers differ, the following holds here:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skelbench.ops import contrastive_loss
+from skelbench.ops import contrastive_loss, count_positives
 from skelbench.ops.checks import FLOATS, check_number, check_tensor
 from skelbench.ops.contrastive import WEIGHTS, check_reduction, check_temperature
+from skelbench.parallel.ranks import Ranks, gather
 
 # The smallest length that a row is divided by, as in torch.nn.functional.normalize.
 _SHORTEST = 1e-12
@@ -225,3 +229,100 @@ class TCLLoss(_ContrastiveLoss):
 
     def _weights(self) -> list[str]:
         return [f"k1={self.k1}", f"k2={self.k2}"]
+
+
+class GlobalBatchLoss(nn.Module):
+    """A contrastive loss of the batches of all processes together, with the gradient that one process would have.
+
+    Each process scores its own rows against everybody's: its value is the sum of its anchors' losses over the number
+    of anchors, in all processes, that have a positive. Exact for batches of any sizes. A process sends its rows to the
+    others, and the gradients of theirs back; memory is O((N + M) D), where it has N of M rows.
+    """
+
+    def __init__(
+        self, loss: _ContrastiveLoss, ranks: Ranks | None = None, *, gradients: str = "mean"
+    ) -> None:
+        """Make the loss.
+
+        Args:
+            loss: a SupConLoss, NTXentLoss or TCLLoss; its reduction must be "mean".
+            ranks: the processes; None: those of torch's default process group.
+            gradients: what becomes of the processes' gradients. "mean": they are averaged, as
+                DistributedDataParallel does, and the value is multiplied by the number of processes. "sum": they are
+                added up, and the values add up to the loss of the global batch.
+
+        Raises:
+            ValueError: another reduction, or another word for `gradients`.
+        """
+        super().__init__()
+        if not isinstance(loss, _ContrastiveLoss) or loss.reduction != "mean":
+            raise ValueError("loss must be a SupConLoss, NTXentLoss or TCLLoss with reduction 'mean'")
+        if gradients not in ("mean", "sum"):
+            raise ValueError(f"gradients must be 'mean' or 'sum', not {gradients!r}")
+        self.loss = loss
+        self.ranks = ranks or Ranks.of_torch()
+        self.gradients = gradients
+
+    def forward(
+        self, embeddings: Tensor, labels: Tensor | None = None, sizes: Sequence[int] | None = None
+    ) -> Tensor:
+        """This process's part of the loss of the global batch.
+
+        Args:
+            embeddings: as the loss takes them; (B, views, D) needs labels, which tell clips of all processes apart.
+            labels: integer (N,) or (B,), one for each; equal ones are positives, in whichever processes they are.
+            sizes: rows of every process, where they are known; None: they are exchanged.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: as the loss itself.
+            RankError: another process ended or does not answer.
+        """
+        ranks = self.ranks
+        if ranks.size == 1:
+            value: Tensor = self.loss(embeddings, labels)
+            return value
+        if labels is None:
+            raise ValueError(
+                "labels must be given: without them, clips of two processes would have one label"
+            )
+        rows, row_labels, _ = _rows(embeddings, labels, None)
+        if row_labels is None or row_labels.dim() != 1:
+            raise ValueError(
+                "labels must be one for each row or clip: several are not divided among processes"
+            )
+        rows = _normalised(rows)
+        sizes = sizes or ranks.sizes(rows)
+        every_row, every_label = gather(rows, ranks, sizes), ranks.gathered(row_labels, sizes)
+        anchors = (count_positives(every_label) > 0).sum()
+        part = contrastive_loss(
+            rows,
+            row_labels,
+            temperature=self.loss.temperature,
+            k1=self.loss.k1,
+            k2=self.loss.k2,
+            contrasts=every_row,
+            contrast_labels=every_label,
+            self_offset=sum(sizes[: ranks.rank]),
+            reduction="sum",
+        )
+        return part / anchors.clamp(min=1) * (ranks.size if self.gradients == "mean" else 1)
+
+
+def part_of(loss: nn.Module, ranks: Ranks) -> Callable[[Tensor, Tensor, Sequence[int]], Tensor]:
+    """This process's part of a mean loss of the global batch, `part(outputs, labels, sizes)`; the parts add up to it.
+
+    Contrastive losses of this module and `nn.CrossEntropyLoss` are computed from the process's own rows. Any other loss
+    is computed by every process from all rows.
+    """
+    if ranks.size == 1:
+        return lambda outputs, labels, sizes: loss(outputs, labels)
+    if isinstance(loss, _ContrastiveLoss) and loss.reduction == "mean":
+        return GlobalBatchLoss(loss, ranks, gradients="sum")
+    if isinstance(loss, nn.CrossEntropyLoss) and loss.weight is None and loss.reduction == "mean":
+        smoothing = loss.label_smoothing
+        return lambda outputs, labels, sizes: (
+            F.cross_entropy(outputs, labels, reduction="sum", label_smoothing=smoothing) / sum(sizes)
+        )
+    return lambda outputs, labels, sizes: (
+        loss(gather(outputs, ranks, sizes), ranks.gathered(labels, sizes)) / ranks.size
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -44,6 +45,18 @@ def may_change(default: T) -> T:
 def changeable(options: DataclassInstance | type[DataclassInstance]) -> set[str]:
     """Names of the fields that were declared with `may_change`."""
     return {item.name for item in fields(options) if item.metadata.get("may_change")}
+
+
+def parse_share(text: str) -> tuple[int, int]:
+    """`i/n`: which share, from 0, and of how many.
+
+    Raises:
+        ConfigError: the text is not i/n with 1 <= i <= n.
+    """
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise ConfigError(f"--shard is {text!r}: it must be i/n with i from 1 to n, 2/4 for instance")
+    return int(found[1]) - 1, int(found[2])
 
 
 def require_in_range(options: DataclassInstance) -> None:

@@ -9,7 +9,8 @@ struct Call {
     Tensor rows, table, weight, known;
     Problem problem{};
 
-    Call(const Tensor& r, const Tensor& t, const Tensor& w, const Tensor& k, double dropout, int64_t seed)
+    Call(const Tensor& r, const Tensor& t, const Tensor& w, const Tensor& k, double dropout, int64_t seed,
+         int64_t first)
         : rows(checked(r, ScalarType::Int, 2, "rows")),
           table(checked(t, ScalarType::Float, 2, "table")),
           weight(checked(w, ScalarType::Float, 1, "weight")),
@@ -29,7 +30,8 @@ struct Call {
                    .repeats = tokens / groups,
                    .known = known.const_data_ptr<bool>(),
                    .dropout = dropout,
-                   .seed = seed};
+                   .seed = seed,
+                   .first = first};
     }
 
     Tensor empty_bags() const { return torch::stable::new_empty(table, {problem.bags, problem.dimensions}); }

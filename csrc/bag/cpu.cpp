@@ -21,7 +21,7 @@ constexpr int64_t kAhead = 8;
 // Whether each token of bag g counts.
 inline void choose(const Problem& p, int64_t g, bool* counts) {
     const int32_t* const rows = p.rows + g * p.tokens;
-    const uint32_t start = bag::stream(p.seed, g), least = bag::least(p.dropout);
+    const uint32_t start = bag::stream(p.seed, p.first + g), least = bag::least(p.dropout);
     for (int64_t i = 0; i < p.tokens; ++i) counts[i] = bag::stays(start, i, least);
     for (int64_t i = 0; i < p.tokens; ++i) counts[i] &= p.known[rows[i]];
 }

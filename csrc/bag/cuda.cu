@@ -25,7 +25,7 @@ constexpr int kHeld = 4;
 template <class F>
 __device__ void for_tokens(const Problem& p, int64_t bag, int64_t group, const F& f) {
     __shared__ int32_t found[kLanes];
-    const uint32_t start = stream(p.seed, bag), limit = least(p.dropout);
+    const uint32_t start = stream(p.seed, p.first + bag), limit = least(p.dropout);
     const int32_t* const rows = p.rows + bag * p.tokens;
     const int64_t end = (group + 1) * p.repeats;
     for (int64_t first = group * p.repeats; first < end; first += kLanes) {

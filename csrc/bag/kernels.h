@@ -19,6 +19,8 @@ struct Problem {
     // Of the tokens that count, this share is left out at random, by the seed.
     double dropout;
     int64_t seed;
+    // Number of the first bag, for the random numbers.
+    int64_t first;
 };
 
 struct Kernels {

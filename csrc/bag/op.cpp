@@ -16,8 +16,8 @@ void check_rows(const Problem& p) {
 }
 
 std::tuple<Tensor, Tensor> bag_sums(Tensor rows, Tensor table, Tensor weight, Tensor known, double dropout,
-                                    int64_t seed) {
-    const Call call(rows, table, weight, known, dropout, seed);
+                                    int64_t seed, int64_t first) {
+    const Call call(rows, table, weight, known, dropout, seed, first);
     check_rows(call.problem);
     Tensor bags = call.empty_bags(), parts = call.empty_parts();
     if (call.problem.tokens == 0) return {torch::stable::zero_(bags), torch::stable::zero_(parts)};
@@ -27,8 +27,9 @@ std::tuple<Tensor, Tensor> bag_sums(Tensor rows, Tensor table, Tensor weight, Te
 }
 
 std::tuple<Tensor, Tensor> bag_sums_backward(Tensor grad, Tensor parts, Tensor rows, Tensor table,
-                                             Tensor weight, Tensor known, double dropout, int64_t seed) {
-    const Call call(rows, table, weight, known, dropout, seed);
+                                             Tensor weight, Tensor known, double dropout, int64_t seed,
+                                             int64_t first) {
+    const Call call(rows, table, weight, known, dropout, seed, first);
     check_rows(call.problem);
     const Tensor g = call.gradient(grad), sums = call.group_sums(parts);
     Tensor table_grad = torch::stable::empty_like(call.table),
@@ -44,11 +45,12 @@ std::tuple<Tensor, Tensor> bag_sums_backward(Tensor grad, Tensor parts, Tensor r
 
 STABLE_TORCH_LIBRARY_FRAGMENT(skelbench, m) {
     m.def(
-        "bag_sums(Tensor rows, Tensor table, Tensor weight, Tensor known, float dropout, int seed) -> "
+        "bag_sums(Tensor rows, Tensor table, Tensor weight, Tensor known, float dropout, int seed, int "
+        "first=0) -> "
         "(Tensor, Tensor)");
     m.def(
         "bag_sums_backward(Tensor grad, Tensor parts, Tensor rows, Tensor table, Tensor weight, Tensor "
-        "known, float dropout, int seed) -> (Tensor, Tensor)");
+        "known, float dropout, int seed, int first=0) -> (Tensor, Tensor)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(skelbench, CPU, m) {

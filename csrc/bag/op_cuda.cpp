@@ -12,10 +12,10 @@ namespace skelbench::bag {
 namespace {
 
 std::tuple<Tensor, Tensor> bag_sums(Tensor rows, Tensor table, Tensor weight, Tensor known, double dropout,
-                                    int64_t seed) {
+                                    int64_t seed, int64_t first) {
     check_one_device("bag_sums", rows, {&table, &weight, &known});
     const torch::stable::accelerator::DeviceGuard guard(rows.get_device_index());
-    const Call call(rows, table, weight, known, dropout, seed);
+    const Call call(rows, table, weight, known, dropout, seed, first);
     Tensor bags = call.empty_bags(), parts = call.empty_parts();
     if (call.problem.tokens == 0) return {torch::stable::zero_(bags), torch::stable::zero_(parts)};
     check_launch(sums_cuda(call.problem, call.table.const_data_ptr<float>(), bags.mutable_data_ptr<float>(),
@@ -25,10 +25,11 @@ std::tuple<Tensor, Tensor> bag_sums(Tensor rows, Tensor table, Tensor weight, Te
 }
 
 std::tuple<Tensor, Tensor> bag_sums_backward(Tensor grad, Tensor parts, Tensor rows, Tensor table,
-                                             Tensor weight, Tensor known, double dropout, int64_t seed) {
+                                             Tensor weight, Tensor known, double dropout, int64_t seed,
+                                             int64_t first) {
     check_one_device("bag_sums_backward", grad, {&parts, &rows, &table, &weight, &known});
     const torch::stable::accelerator::DeviceGuard guard(grad.get_device_index());
-    const Call call(rows, table, weight, known, dropout, seed);
+    const Call call(rows, table, weight, known, dropout, seed, first);
     const Problem& p = call.problem;
     const Tensor g = call.gradient(grad), sums = call.group_sums(parts);
     Tensor table_grad = torch::stable::empty_like(call.table),

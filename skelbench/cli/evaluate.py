@@ -13,6 +13,7 @@ import tyro
 
 from skelbench.eval.config import Config
 from skelbench.options import may_change
+from skelbench.parallel.launch import Launch, launched
 from skelbench.training.settings import PRESETS, Preset
 
 _PRESET_HELP = "Where epochs, batch size, rate and windows start from. " + "; ".join(
@@ -60,17 +61,27 @@ def run(options: Eval, words: Sequence[str]) -> int:
     from skelbench.cli.terminal import Terminal
     from skelbench.eval.runner import run as run_job
 
-    terminal = Terminal(options.quiet, options.log)
+    place = launched()
+    first = place.rank == 0
+    terminal = Terminal(options.quiet or not first, options.log if first else None)
     try:
         results = run_job(options.job(), terminal)
     except KeyboardInterrupt as stop:
         if terminal.folder is not None:
-            again = shlex.join(["skelbench", *_resuming(words, str(terminal.folder))])
+            again = shlex.join([*_program(place), *_resuming(words, str(terminal.folder))])
             stop.args = (f"stopped; what is finished is kept in {terminal.folder}. Continue with: {again}",)
         raise
     finally:
         terminal.close()
     return 1 if results.failures else 0
+
+
+def _program(place: Launch) -> list[str]:
+    """How a command of skelbench was started."""
+    if place.size == 1:
+        return ["skelbench"]
+    machines = ["--nnodes", str(place.machines)] if place.machines > 1 else []
+    return ["torchrun", *machines, "--nproc-per-node", str(place.local_size), "-m", "skelbench"]
 
 
 def _resuming(words: Sequence[str], folder: str) -> list[str]:

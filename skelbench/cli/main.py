@@ -18,7 +18,9 @@ import tyro
 
 from skelbench.cli.commands import COMMANDS
 from skelbench.errors import SkelbenchError
+from skelbench.options import ConfigError
 from skelbench.pages.text import clean
+from skelbench.parallel.launch import launched
 
 _DESCRIPTION = """Honest, fast benchmarks of compact models for skeleton-based action recognition.
 
@@ -60,10 +62,12 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except SkelbenchError as error:
-        print(f"error: {clean(str(error))}", file=sys.stderr)
+        rank = launched().rank
+        print(f"error{f' (rank {rank})' if rank else ''}: {clean(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped", file=sys.stderr)
+        if launched().rank == 0:
+            print(str(stop) or "stopped", file=sys.stderr)
         return 143 if isinstance(stop, Terminated) else 130
     except BrokenPipeError:
         # Whoever read the output has left, `| head` for instance: nothing is wrong, nothing more can be written.
@@ -73,6 +77,8 @@ def guarded(work: Callable[[], int]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     name, options = _parse(words)
+    if name != "eval" and launched().size > 1:
+        raise ConfigError(f"skelbench {name} is not divided among processes: start it without torchrun")
     return COMMANDS[name].run(options, words)
 
 

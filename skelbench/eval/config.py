@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,7 +10,7 @@ import tyro
 import yaml
 
 from skelbench.eval.protocols.words import PROTOCOLS, joined, require_known
-from skelbench.options import ConfigError, Count, Seed, as_record, may_change, require_in_range
+from skelbench.options import ConfigError, Count, Seed, as_record, may_change, parse_share, require_in_range
 from skelbench.runs.results import GROUPS
 from skelbench.training.settings import PRESETS, Settings
 from skelbench.variants import FAMILIES, known_keys
@@ -184,14 +183,7 @@ class Config(MachineOptions, DataOptions):
         Raises:
             ConfigError: --shard is not i/n with 1 <= i <= n.
         """
-        if self.shard is None:
-            return 0, 1
-        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", self.shard)
-        if found is None or not 1 <= int(found[1]) <= int(found[2]):
-            raise ConfigError(
-                f"--shard is {self.shard!r}: it must be i/n with i from 1 to n, 2/4 for instance"
-            )
-        return int(found[1]) - 1, int(found[2])
+        return (0, 1) if self.shard is None else parse_share(self.shard)
 
     def check(self) -> None:
         """Hold the options against their ranges and each other.

@@ -38,9 +38,19 @@ def knn1(
     test_label: NDArray[np.int64],
 ) -> float:
     """Top-1 of the nearest training representation by cosine."""
-    classes = int(max(train_label.max(), test_label.max())) + 1
-    nearest = class_similarity(train, train_label, test, classes).argmax(1)
-    return float((nearest == test_label).mean())
+    return float(knn1_hits(train, train_label, test, test_label).mean())
+
+
+def knn1_hits(
+    train: NDArray[np.float32],
+    train_label: NDArray[np.int64],
+    test: NDArray[np.float32],
+    test_label: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """For each test representation, whether the nearest training representation by cosine is of its class."""
+    classes = int(max(train_label.max(), test_label.max(initial=0))) + 1
+    hits: NDArray[np.bool_] = class_similarity(train, train_label, test, classes).argmax(1) == test_label
+    return hits
 
 
 def class_similarity(

@@ -18,16 +18,18 @@ from skelbench.eval.command import command_of
 from skelbench.eval.config import Config, ConfigError
 from skelbench.eval.initial import Source, source_of
 from skelbench.eval.inputs import load_clips, load_splits
+from skelbench.eval.jobs import Job, jobs_of, lacking_in
 from skelbench.eval.loggers import Logged
 from skelbench.eval.machine import make_fabric, precision_used
 from skelbench.eval.progress import Progress
 from skelbench.eval.protocols.evaluating import evaluate, missing
 from skelbench.eval.resume import Trained, resumed, thrown_away, without
-from skelbench.eval.scoring import score_variant
+from skelbench.eval.scoring import Found, score_variant, train
 from skelbench.models.conmlp import InputShape
 from skelbench.options import as_record
 from skelbench.pages import markdown
 from skelbench.pages import run as page
+from skelbench.parallel.ranks import ALONE, RankError, Ranks
 from skelbench.runs.files import write_text
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.numbers import count
@@ -49,23 +51,32 @@ def run(config: Config, progress: Progress | None = None) -> Results:
 
     Args:
         config: what to do.
-        progress: told of every epoch and score; None keeps quiet.
+        progress: told of every epoch and score; None keeps quiet. Of several processes, the first one tells.
+
+    Returns:
+        What was found; of several processes, the first one has it, the others have no scores.
 
     Raises:
         SkelbenchError: one line that says what is wrong and what to do.
     """
     config.check()
-    progress = progress or Progress()
-    if config.logger != "none":
-        progress = Logged(progress, config.logger)
     variants = choose(config.variants)
     require_packages(variants, config.settings)
     require_stream(variants, config.settings)
     fabric = make_fabric(config)
+    ranks = Ranks.of_torch()
     clips = load_clips(config)
     splits = load_splits(clips, config, config.protocol, config.settings.sampling)
-    loaded = Loaded(clips, splits, fabric, source_of(config, variants, clips, splits))
-    return work(config, variants, loaded, progress)
+    loaded = Loaded(clips, splits, fabric, source_of(config, variants, clips, splits), ranks)
+    try:
+        if not ranks.first:
+            return _assist(config, variants, loaded)
+        progress = progress or Progress()
+        if config.logger != "none":
+            progress = Logged(progress, config.logger)
+        return work(config, variants, loaded, progress)
+    finally:
+        ranks.close()
 
 
 def work(
@@ -77,15 +88,19 @@ def work(
 ) -> Results:
     """Train every variant and score it, once the clips are there; `command` names what makes the run again.
 
+    Of several processes, this is the work of the one that writes and tells; the others `_assist`.
+
     Raises:
         SkelbenchError: see `run`.
     """
     folder = _folder(config, loaded)
     with folder.locked():
-        jobs = _jobs(config, variants, loaded)
+        jobs = jobs_of(config, variants, loaded.splits)
         results = _begin(config, folder, _info(config, loaded, command), variants, jobs, command)
         progress.begin(results.info, [row.info for row in variants], folder.path)
         try:
+            lacking = [job.name for job in lacking_in(results, jobs)]
+            loaded.ranks.told((folder.path, lacking))
             _train_all(config, folder, results, jobs, loaded, progress)
         finally:
             # Also after Ctrl-C: what is finished has its report.
@@ -98,6 +113,15 @@ def work(
     return results
 
 
+def _assist(config: Config, variants: Sequence[Variant], loaded: Loaded) -> Results:
+    """The same trainings in another process, which writes nothing."""
+    results = Results(_info(config, loaded, command_of), [row.info for row in variants])
+    path, names = loaded.ranks.told((Path(), list[Trained]()))
+    jobs = [job for job in jobs_of(config, variants, loaded.splits) if job.name in names]
+    _train_all(config, RunFolder(path), results, jobs, loaded, Progress())
+    return results
+
+
 @dataclass(frozen=True)
 class Loaded:
     """The clips, their split or its folds, what computes, and what trainings start from."""
@@ -107,15 +131,8 @@ class Loaded:
     fabric: Fabric
     source: Source | None = None
     """Of `--init`."""
-
-
-def _jobs(config: Config, variants: Sequence[Variant], loaded: Loaded) -> list[Job]:
-    """The trainings that are this process's."""
-    jobs = [
-        Job(variant, seed, split) for variant in variants for seed in config.seeds for split in loaded.splits
-    ]
-    place, shares = config.share()
-    return jobs[place::shares]
+    ranks: Ranks = ALONE
+    """The processes that train together."""
 
 
 def _begin(
@@ -174,14 +191,14 @@ def _train_all(
     # Rows with a plan make their streams of positions themselves.
     if (changed := as_stream(clips, stream)) is not clips and any(job.variant.plan is None for job in jobs):
         streamed = PackedDataset(changed, device, shape)
-    done = {(score.variant, score.seed, score.fold) for score in results.scores}
-    lacking = [job for job in jobs if (job.variant.key, job.seed, job.split.fold) not in done]
+    lacking = lacking_in(results, jobs)
     progress.plan([job.variant.key for job in lacking])
     for job in jobs:
         data = streamed if job.variant.plan is None else dataset
         if job in lacking:
             _train_one(job, config, folder, results, loaded, data, progress)
-        _evaluate_one(job, config, folder, results, loaded, data)
+        if loaded.ranks.first:
+            _evaluate_one(job, config, folder, results, loaded, data)
 
 
 def _evaluate_one(
@@ -194,15 +211,6 @@ def _evaluate_one(
         task = _one_person(_task(job, config, loaded, dataset), variant)
         with _deterministic():
             evaluate(wanted, variant, task, fold, config, folder, results)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training: a variant with a seed, on a split or a fold."""
-
-    variant: Variant
-    seed: int
-    split: Split
 
 
 def _task(job: Job, config: Config, loaded: Loaded, dataset: PackedDataset) -> Task:
@@ -221,7 +229,7 @@ def _train_one(
     dataset: PackedDataset,
     progress: Progress,
 ) -> None:
-    """Train and score one variant, and add its score or its failure to the results."""
+    """Train one variant with the other processes, score it, and add its score or its failure to the results."""
     variant, seed, split = job.variant, job.seed, job.split
     progress.variant(variant.info, seed, split.fold)
     initial = None
@@ -238,11 +246,22 @@ def _train_one(
         checkpoint=checkpoint,
         embeddings=config.cache or folder.embeddings,
         initial=initial,
+        ranks=loaded.ranks,
     )
+    # The first process may have scored and evaluated the training before for longer than an exchange waits.
+    loaded.ranks.told(None)
     try:
         with _deterministic():
-            score = score_variant(variant, _one_person(task, variant), split.fold, folder, config, results)
+            task = _one_person(task, variant)
+            found = _together(loaded.ranks, lambda: train(variant, task))
+            if not loaded.ranks.first:
+                return
+            score = score_variant(variant, task, found, split.fold, folder, config, results)
+    except RankError:
+        raise
     except SkelbenchError as error:
+        if not loaded.ranks.first:
+            return
         failure = Failure(variant.key, seed, str(error), split.fold, list(getattr(error, "clips", ())))
         results.failures.append(failure)
         results.save(folder.results)
@@ -254,6 +273,17 @@ def _train_one(
     results.save(folder.results)
     checkpoint.discard()
     progress.score(score)
+
+
+def _together(ranks: Ranks, work: Callable[[], Found]) -> Found:
+    """What all processes do; an error that they do not share ends them."""
+    try:
+        return work()
+    except RankError:
+        raise
+    except SkelbenchError as error:
+        ranks.meet(error)
+        raise
 
 
 def _identity(config: Config, loaded: Loaded, job: Job, initial: Initial | None) -> str:
@@ -321,6 +351,11 @@ def _info(config: Config, loaded: Loaded, command: Callable[[Config], str]) -> R
             f"batch size {settings.batch_size} is larger than the {count(fewest, 'training clip')}: "
             "each epoch is one batch of all of them"
         )
+    if loaded.ranks.size > 1:
+        caveats.append(
+            f"trained by {loaded.ranks.size} processes: each batch is divided among them; loss, gradients and batch "
+            "normalisation are those of the whole batch"
+        )
     if (used := precision_used(fabric)) != config.precision:
         caveats.append(f"--precision {config.precision} is not to be had on this device: {used} was used")
     return RunInfo(
@@ -341,6 +376,7 @@ def _info(config: Config, loaded: Loaded, command: Callable[[Config], str]) -> R
         command=command(config),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         threads=torch.get_num_threads(),
+        processes=loaded.ranks.size,
         versions=versions(),
         git_revision=git_revision(),
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from skelbench.eval import measure, metrics
 from skelbench.eval.config import Config
@@ -16,17 +18,25 @@ from skelbench.runs.significance import ClipScores, score_hash, wilson
 from skelbench.training import weights
 from skelbench.training.initial import InitError
 from skelbench.training.log import EpochLog
-from skelbench.training.task import Fitted, Task
+from skelbench.training.task import Fitted, Task, outputs
 from skelbench.training.variant import Variant
 
 
-def score_variant(
-    variant: Variant, task: Task, fold: str, folder: RunFolder, config: Config, results: Results
-) -> Score:
-    """Train and score; the first seed of a variant also leaves its samples.
+@dataclass(frozen=True)
+class Found:
+    """What the processes found together: the rest is the first one's work."""
+
+    fitted: Fitted
+    knn1: float | None
+    seconds: float
+    """Of training and of finding the nearest neighbours."""
+
+
+def train(variant: Variant, task: Task) -> Found:
+    """Train a variant and find its test clips' nearest neighbours, each clip by one of the processes.
 
     Raises:
-        SkelbenchError: the variant cannot be trained on these data, or a file cannot be written.
+        SkelbenchError: the variant cannot be trained on these data.
     """
     began = time.perf_counter()
     measure.reset_peak(task.fabric.device)
@@ -35,6 +45,31 @@ def score_variant(
         raise InitError(
             f"--init {task.initial.name}: the recipe of {variant.key} starts from no stored weights"
         )
+    train, test = fitted.train_representations, fitted.test_representations
+    knn1 = None
+    if train is not None and test is not None:
+        train_label, label = (task.clips.label[part.cpu().numpy()] for part in (task.train, task.test))
+        hits = outputs(
+            task.ranks,
+            lambda own: torch.from_numpy(
+                metrics.knn1_hits(train.numpy(), train_label, test[own].numpy(), label[own.numpy()])
+            ),
+            len(label),
+        )
+        knn1 = float(hits.double().mean())
+    return Found(fitted, knn1, time.perf_counter() - began)
+
+
+def score_variant(
+    variant: Variant, task: Task, found: Found, fold: str, folder: RunFolder, config: Config, results: Results
+) -> Score:
+    """Score and write; the first seed of a variant also leaves its samples.
+
+    Raises:
+        SkelbenchError: a file cannot be written.
+    """
+    began = time.perf_counter()
+    fitted = found.fitted
     who = training_name(variant.key, task.seed, fold)
     results.info.caveats.extend(f"{who}: {note}" for note in fitted.notes)
     logits = fitted.test_logits.numpy()
@@ -44,11 +79,6 @@ def score_variant(
     _write(variant, task, fitted, fold, folder, config)
     if not results.of(variant.key):
         samples(task, fitted).save(folder.samples(variant.key, task.seed, fold))
-    knn1 = None
-    if fitted.train_representations is not None and fitted.test_representations is not None:
-        knn1 = metrics.knn1(
-            fitted.train_representations.numpy(), train_label, fitted.test_representations.numpy(), label
-        )
     speed = measure.speed(task, fitted)
     return Score(
         variant=variant.key,
@@ -57,7 +87,7 @@ def score_variant(
         top1_interval=wilson(correct, len(label)),
         top5=metrics.top_k(logits, label, 5) if task.shape.classes > 5 else None,
         mean_class=metrics.mean_class(logits, label),
-        knn1=knn1,
+        knn1=found.knn1,
         best_on_test=fitted.best_on_test,
         released_score=fitted.released_score,
         correct=correct,
@@ -68,7 +98,7 @@ def score_variant(
         inference_parameters=measure.inference_parameters(fitted),
         # Of features, the cost of their encoder is unknown, and that of a probe says nothing.
         macs=measure.macs(fitted, task.test[:1]) if task.clips.skeleton.joint_names else 0,
-        seconds=time.perf_counter() - began,
+        seconds=found.seconds + time.perf_counter() - began,
         scores_sha256=score_hash(logits),
         speed=speed,
         curves=_curves(fitted.history),

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skelbench.models.ragged_input import RaggedInput
-from skelbench.ops import RaggedClips, ragged_decode
+from skelbench.models.divided import DividedClips
+from skelbench.models.ragged_input import RaggedInput, RaggedOutput
+from skelbench.ops import RaggedClips
 
 HIDDEN = 256
 """Width of both layers. The second one's output is the representation."""
@@ -61,7 +62,7 @@ class ConMLP(nn.Module):
         for layer in (self.first, self.second):
             _initialise(layer)
 
-    def forward(self, clips: RaggedClips) -> Tensor:
+    def forward(self, clips: RaggedClips | DividedClips) -> Tensor:
         """Representations (B, 256)."""
         hidden = self.dropout(self.norm(F.gelu(self.first(clips))))
         representation: Tensor = self.second(hidden)
@@ -98,16 +99,15 @@ class Decoder(nn.Module):
         self.second = nn.Linear(width, HIDDEN)
         self.norm = nn.LayerNorm(HIDDEN, eps=1e-6)
         self.dropout = nn.Dropout(DROPOUT)
-        self.last = nn.Linear(HIDDEN, shape.features)
+        self.last = RaggedOutput(HIDDEN, shape.features)
         for layer in (self.second, self.last):
             _initialise(layer)
 
-    def forward(self, representation: Tensor, target: RaggedClips) -> Tensor:
+    def forward(self, representation: Tensor, target: RaggedClips | DividedClips) -> Tensor:
         """Joint coordinates at the rows of `target`, (sum of frames * bodies, J, 3), in the order of its clips."""
         hidden = self.dropout(self.norm(F.gelu(self.second(representation))))
-        # Under autocast the layers before this one gave bfloat16; the op computes in its weight's dtype.
-        weight, bias = self.last.weight, self.last.bias
-        return ragged_decode(hidden.to(weight.dtype), weight, bias, target)
+        joints: Tensor = self.last(hidden, target)
+        return joints
 
 
 def _initialise(layer: nn.Linear) -> None:

@@ -1,4 +1,4 @@
-"""A first layer over clips without their padding, and the SGD that never forms the gradient of its weight.
+"""Layers over clips without their padding, and the SGD that never forms the gradient of the first one's weight.
 
 That gradient is a product of two small factors, the clips and the gradient of the layer's output, but is itself as
 large as the weight (46 MB for NTU). The layer keeps the factors. The optimizer multiplies them block by block and
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from skelbench import ops
+from skelbench.models.divided import DividedClips
 from skelbench.ops import RaggedClips
 
 
@@ -24,15 +25,34 @@ class RaggedInput(nn.Linear):
     """Where an optimizer sets a list, backward appends (clips, gradient of the output), the factors of the weight's
     gradient, and forms no gradient of the weight."""
 
-    def forward(self, clips: RaggedClips) -> Tensor:  # type: ignore[override]
-        """Outputs (B, out_features) of B clips."""
+    def forward(self, clips: RaggedClips | DividedClips) -> Tensor:  # type: ignore[override]
+        """Outputs (B, out_features) of B clips; of divided ones, those of this process's clips."""
+        if isinstance(clips, RaggedClips):
+            return self._product(clips, self.bias)
+        # Each process adds what its frames give; the bias comes once. The factors need an output with a gradient.
+        nothing = torch.zeros_like(self.bias, requires_grad=self.bias.requires_grad)
+        return clips.to_owners(self._product(clips.own, nothing)) + self.bias
+
+    def _product(self, clips: RaggedClips, bias: Tensor) -> Tensor:
         kept = self.factors
-        learns = torch.is_grad_enabled() and self.weight.requires_grad and self.bias.requires_grad
+        learns = torch.is_grad_enabled() and self.weight.requires_grad and bias.requires_grad
         if kept is None or not learns or not ops.supports_sgd(clips):
-            return ops.ragged_linear(clips, self.weight, self.bias)
-        output = ops.ragged_linear(clips, self.weight.detach(), self.bias)
+            return ops.ragged_linear(clips, self.weight, bias)
+        output = ops.ragged_linear(clips, self.weight.detach(), bias)
         output.register_hook(lambda grad: kept.append((clips, grad)))
         return output
+
+
+class RaggedOutput(nn.Linear):
+    """A linear layer to padded rows that computes only the frames and bodies present."""
+
+    def forward(self, hidden: Tensor, target: RaggedClips | DividedClips) -> Tensor:  # type: ignore[override]
+        """Numbers at the rows of `target`, clip after clip (`ops.ragged_decode`); of divided clips, all processes'."""
+        # Under autocast the layers before this one gave bfloat16; the op computes in its weight's dtype.
+        hidden = hidden.to(self.weight.dtype)
+        if isinstance(target, RaggedClips):
+            return ops.ragged_decode(hidden, self.weight, self.bias, target)
+        return ops.ragged_decode(target.from_owners(hidden), self.weight, self.bias, target.own)
 
 
 class FactoredSGD(torch.optim.SGD):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from skelbench.ops.bag import bag_sums
 from skelbench.ops.wl import neighbour_lists, wl_subtrees_csr
+from skelbench.parallel.shares import clips_before
 
 # Odd 64-bit word that sets the labels of one labelling apart from another's.
 _CHANNEL_SALT = 0x5851F42D4C957F2D
@@ -129,8 +130,9 @@ class WLBagGRU(nn.Module):
             self.known > 0,
             dropout=dropout,
             seed=seed,
+            first=clips_before() * windows,
         )
-        sequence = self.dropout(self.norm(bags)).reshape(batch, windows, -1)
+        sequence = self.dropout(self.norm(bags)).unflatten(0, (batch, windows))
         states, _ = self.recurrent(sequence)
         logits: Tensor = self.linear(self.dropout(states.mean(dim=1)))
         return logits

@@ -19,10 +19,18 @@ from skelbench.ops.checks import check_dense, check_integer, check_number, check
 # Beyond it, hardly a token is left.
 _MOST_DROPOUT = 0.999
 _LARGEST_SEED = 2**62
+_MOST_BAGS = 2**31
 
 
 def bag_sums(
-    rows: Tensor, table: Tensor, weight: Tensor, known: Tensor, *, dropout: float = 0.0, seed: int = 0
+    rows: Tensor,
+    table: Tensor,
+    weight: Tensor,
+    known: Tensor,
+    *,
+    dropout: float = 0.0,
+    seed: int = 0,
+    first: int = 0,
 ) -> Tensor:
     """Sum the embeddings of each bag.
 
@@ -38,6 +46,7 @@ def bag_sums(
         known: bool (R,), rows that count.
         dropout: share of the tokens that is left out, in [0, 0.999].
         seed: of the tokens that are left out.
+        first: number of the first bag: the tokens left out are those of these bags among all that share the seed.
 
     Returns:
         float32 (G, D), differentiable in table and weight.
@@ -59,6 +68,7 @@ def bag_sums(
         )
     check_number("dropout", dropout, 0, _MOST_DROPOUT)
     check_integer("seed", seed, 0, _LARGEST_SEED)
+    check_integer("first", first, 0, _MOST_BAGS)
     compiled = _library.built and rows.device.type in (*_library.devices, "meta")
     # The compiled op looks at the values itself on the CPU.
     if (rows.is_cuda or not compiled) and not torch.compiler.is_compiling():
@@ -66,15 +76,15 @@ def bag_sums(
         if bool(((rows < 0) | (rows >= len(table))).any()):
             raise ValueError(f"rows: a token is none of the table's rows 0..{len(table) - 1}")
     if compiled:
-        sums: Tensor = _sums(rows, table, weight, known, dropout, seed)[0]
+        sums: Tensor = _sums(rows, table, weight, known, dropout, seed, first)[0]
         return sums
     if not _library.built:
         _library.warn_fallback()
-    return reference.bag_sums(rows, table, weight, known, dropout, seed)
+    return reference.bag_sums(rows, table, weight, known, dropout, seed, first)
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    *tensors, ctx.dropout, ctx.seed = inputs
+    *tensors, ctx.dropout, ctx.seed, ctx.first = inputs
     # The sums of the groups, from which the gradient of the weight follows without the table.
     _, parts = output
     ctx.mark_non_differentiable(parts)
@@ -82,8 +92,8 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> 
 
 
 def _backward(ctx: Any, grad: Tensor, _parts: Tensor) -> tuple[Tensor | None, ...]:
-    table, weight = _sums.gradient(grad, *ctx.saved_tensors, ctx.dropout, ctx.seed)
-    return None, table, weight, None, None, None
+    table, weight = _sums.gradient(grad, *ctx.saved_tensors, ctx.dropout, ctx.seed, ctx.first)
+    return None, table, weight, None, None, None, None
 
 
 def _fake(rows: Tensor, table: Tensor, weight: Tensor, *_: Any) -> tuple[Tensor, Tensor]:

@@ -334,22 +334,30 @@ def _mix32(x: Tensor) -> Tensor:
     return x ^ (x >> 16)
 
 
-def _tokens_used(bags: int, tokens: int, dropout: float, seed: int, device: torch.device) -> Tensor:
+def _tokens_used(
+    first: int, bags: int, tokens: int, dropout: float, seed: int, device: torch.device
+) -> Tensor:
     """Which tokens dropout leaves, bool (bags, tokens), as in `csrc/bag/cpu.cpp`."""
     golden = 0x9E3779B9
     start = _mix32(torch.tensor((seed + golden) & _WORD, device=device)) ^ (seed >> 32)
-    of_bag = _mix32(start) + _mix32((torch.arange(bags, device=device) + golden) & _WORD)
+    of_bag = _mix32(start) + _mix32((torch.arange(first, first + bags, device=device) + golden) & _WORD)
     place = torch.arange(tokens, device=device) * golden
     return _mix32((of_bag[:, None] + place) & _WORD) >= int(dropout * 2**32)
 
 
 def bag_sums(
-    rows: Tensor, table: Tensor, weight: Tensor, known: Tensor, dropout: float = 0.0, seed: int = 0
+    rows: Tensor,
+    table: Tensor,
+    weight: Tensor,
+    known: Tensor,
+    dropout: float = 0.0,
+    seed: int = 0,
+    first: int = 0,
 ) -> Tensor:
     """`skelbench.ops.bag_sums`: rows (G, L), table (R, D), weight (C,), known (R,) -> (G, D)."""
     if rows.shape[1] == 0:
         return (table[:1].sum() + weight.sum()) * table.new_zeros(len(rows), table.shape[1])
-    used = known[rows.long()] & _tokens_used(rows.shape[0], rows.shape[1], dropout, seed, rows.device)
+    used = known[rows.long()] & _tokens_used(first, rows.shape[0], rows.shape[1], dropout, seed, rows.device)
     repeats = rows.shape[1] // len(weight)
     each = used * weight.repeat_interleave(repeats) / (1 - dropout)
     return F.embedding_bag(rows.long(), table, mode="sum", per_sample_weights=each)

@@ -9,7 +9,6 @@ from skelbench.pages.tables import columns, fold_table, footnotes, headline, tab
 from skelbench.pages.text import clean
 from skelbench.pages.text import markdown as escape
 from skelbench.runs.files import write_text
-from skelbench.runs.numbers import count
 from skelbench.runs.results import Results
 
 
@@ -42,7 +41,7 @@ def markdown(results: Results) -> str:
     repeat = [
         f"commit {info.git_revision or 'unknown'}; {versions}",
         f"data {info.data_sha256[:16]} from {info.source}",
-        f"{info.device}, {count(info.threads, 'thread')}, started {info.started}",
+        f"{info.machine}, started {info.started}",
     ]
     return "\n".join([*parts, *(f"- {escape(line)}" for line in repeat), ""])
 

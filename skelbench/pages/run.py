@@ -73,7 +73,7 @@ def render(results: Results, folder: RunFolder) -> str:
         row.key: Samples.load(folder.samples(row.key, own[0].seed, own[0].fold))
         for row, own in results.rows()
     }
-    machine = f"{info.device}, {count(info.threads, 'thread')}"
+    machine = info.machine
     return base.render(
         "report.html.j2",
         title=f"{info.dataset}, {info.protocol}",

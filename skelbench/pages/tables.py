@@ -172,7 +172,7 @@ def headline(info: RunInfo, variants: Sequence[VariantInfo]) -> list[str]:
     lines = [
         f"{info.dataset}, {info.protocol}: {info.description}",
         f"{count(info.n_train, 'training clip')}, {count(info.n_test, 'test clip')}, "
-        f"{count(len(info.class_names), 'class', 'classes')}; {info.device}, {count(info.threads, 'thread')}",
+        f"{count(len(info.class_names), 'class', 'classes')}; {info.machine}",
         *training_words(info, variants),
     ]
     if stream := info.settings.get("stream"):

@@ -119,7 +119,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
     for line in training_words(info, [row for row, _ in results.rows()]):
         title, _, words = line.partition(": ")
         found.append((title.capitalize(), words))
-    return [*found, ("Device", f"{info.device}, {count(info.threads, 'thread')}")]
+    return [*found, ("Device", info.machine)]
 
 
 def rate_words(info: RunInfo) -> str:

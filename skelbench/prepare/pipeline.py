@@ -12,6 +12,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -75,31 +76,80 @@ def prepare(
             that are done are kept, and the next run goes on with them).
     """
     folder = scan(raw, missing_lists, labels)
-    total = len(folder.files)
-    with Work(out, f"{_VERSION} {folder.signature}") as work:
-        resumed = sum(part.files for part in work.parts)
-        progress(resumed, total)
-        try:
-            with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-                clips = _read_all(pool, folder.files[resumed:])
-                for begin in range(resumed, total, PART):
-                    part = Part(min(PART, total - begin))
-                    work.append(part, _of_part(part, folder, begin, clips))
-                    progress(begin + part.files, total)
-            log, packed = _assemble(work, folder)
-            text = "".join(f"{name}\t{what}\n" for name, what in sorted(log))
-            save(packed, out, {LOG: text}, joints_file=work.joints)
-        except OSError as error:
-            raise DataError(
-                f"{out}: writing failed ({error.strerror}); the parts that are done lie in {work.folder}, run again to "
-                "go on"
-            ) from error
-        shutil.rmtree(work.folder)
-        for kind in ("partial", "old"):  # what `save` had under way when runs were killed
-            for left in out.parent.glob(f".{glob.escape(out.name)}.{kind}-*"):
-                shutil.rmtree(left)
-    changed = len({name for name, what in log if what.startswith("changed")})
-    return Outcome(read_folder(out), changed, resumed, tuple(folder.lists))
+    with Work(out, signature(folder)) as work:
+        resumed = read_files(work, folder, out, range(len(folder.files)), threads, progress)
+        return finish(work, folder, out, resumed)
+
+
+def signature(folder: RawFolder) -> str:
+    """What a work folder was begun for: the rules, and every file."""
+    return f"{_VERSION} {folder.signature}"
+
+
+def read_files(
+    work: Work,
+    folder: RawFolder,
+    out: Path,
+    files: range,
+    threads: int | None = None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> int:
+    """Reads the files of the raw folder at these places, part by part, but for those that an earlier run had read.
+
+    Returns:
+        The number of files that an earlier run had read.
+
+    Raises:
+        DataError: the disk is full.
+    """
+    resumed = sum(part.files for part in work.parts)
+    progress(resumed, len(files))
+    with writing(work, out), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        clips = _read_all(pool, folder.files[files.start + resumed : files.stop])
+        for begin in files[resumed::PART]:
+            part = Part(min(PART, files.stop - begin))
+            work.append(part, _of_part(part, folder, begin, clips))
+            progress(begin - files.start + part.files, len(files))
+        work.flush()
+    return resumed
+
+
+def finish(work: Work, folder: RawFolder, out: Path, resumed: int) -> Outcome:
+    """Makes the dataset of a work folder that has every file, and removes the work folder.
+
+    Raises:
+        DataError: no clip is left, or the disk is full.
+    """
+    with writing(work, out):
+        log, packed = _assemble(work, folder)
+        text = "".join(f"{name}\t{what}\n" for name, what in sorted(log))
+        save(packed, out, {LOG: text}, joints_file=work.joints)
+    shutil.rmtree(work.folder)
+    for kind in ("partial", "old"):  # what `save` had under way when runs were killed
+        for left in out.parent.glob(f".{glob.escape(out.name)}.{kind}-*"):
+            shutil.rmtree(left)
+    return replace(outcome_of(out, folder), resumed=resumed)
+
+
+def outcome_of(out: Path, folder: RawFolder) -> Outcome:
+    """What the run did that made the dataset at `out` of these files."""
+    lines = (out / LOG).read_text().splitlines()
+    changed = {
+        name for name, _, what in (line.partition("\t") for line in lines) if what.startswith("changed")
+    }
+    return Outcome(read_folder(out), len(changed), len(folder.files), tuple(folder.lists))
+
+
+@contextmanager
+def writing(work: Work, out: Path) -> Iterator[None]:
+    """What becomes of a disk that is full: one line, and the parts that are done are kept."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{out}: writing failed ({error.strerror}); the parts that are done lie in {work.folder}, run again to "
+            "go on"
+        ) from error
 
 
 def _read_batch(paths: Sequence[str]) -> list[RawClip]:

@@ -109,6 +109,10 @@ class Work:
         if self._recorded is not None:
             self._recorded.result()
 
+    def flush(self) -> None:
+        """Waits until the last part is on the disk. Raises OSError as `append` does."""
+        self._wait()
+
     def finish(self) -> NDArray[np.float32]:
         """Makes `joints` a whole .npy file; its array (rows, 25, 3), memory-mapped. Raises OSError as `append` does."""
         self._wait()
@@ -121,6 +125,49 @@ class Work:
             file.write(header.getvalue())
         joints: NDArray[np.float32] = np.load(self.joints, mmap_mode="r")
         return joints
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A work folder that has all of its files, as it is merged; held until the end."""
+
+    folder: Path
+    parts: list[Part]
+    joints: NDArray[np.float32]
+    """(rows, 25, 3) of all parts, memory-mapped."""
+    lock: IO[str]
+
+
+def finished(out: Path, signature: str, files: int) -> Finished:
+    """Looks at a work folder and leaves it as it is.
+
+    Args:
+        out: as for `Work`.
+        signature: which it must have been begun with.
+        files: which its parts must have.
+
+    Raises:
+        DataError: it is not there, is of another run, is not finished, or a run holds it; the message says which.
+    """
+    folder = out.parent / f".{out.name}.work"
+    listed = folder / "parts.jsonl"
+    if not listed.exists():
+        raise DataError(f"{folder}: is not there: run this share first")
+    lock = _locked(folder, out)
+    lines = listed.read_bytes().splitlines(keepends=True)
+    if not lines or lines[0] != f"{json.dumps(signature)}\n".encode():
+        raise DataError(f"{folder}: was made of other files or by another version: run this share again")
+    parts = [part for line in lines[1:] if (part := _part(line)) is not None]
+    done, rows = sum(part.files for part in parts), sum(part.rows for part in parts)
+    joints = folder / "joints.npy"
+    if done != files or not joints.exists() or joints.stat().st_size < _end(rows):
+        raise DataError(f"{folder}: has {done} of its {files} files: run this share again, it goes on there")
+    packed = (
+        np.memmap(joints, np.float32, "r", _HEADER, (rows, 25, 3))
+        if rows
+        else np.empty((0, 25, 3), np.float32)
+    )
+    return Finished(folder, parts, packed, lock)
 
 
 def _end(rows: int) -> int:

@@ -16,7 +16,7 @@ from skelbench.runs.results import Results, Score
 # What every score of a run rests on.
 _SAME = ("dataset", "protocol", "data_sha256", "n_train", "n_test", "folds", "class_names", "settings")
 # What bits may depend on.
-_NOTED = ("device", "threads", "git_revision", "versions")
+_NOTED = ("device", "threads", "processes", "git_revision", "versions")
 
 
 class MergeError(SkelbenchError):

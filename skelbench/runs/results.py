@@ -16,7 +16,7 @@ from typing import Any, Literal
 from skelbench.errors import SkelbenchError
 from skelbench.runs.evaluations import Evaluation
 from skelbench.runs.files import write_text
-from skelbench.runs.numbers import spread
+from skelbench.runs.numbers import count, spread
 
 SCHEMA = 2
 Group = Literal["supervised", "self-supervised", "control"]
@@ -212,12 +212,20 @@ class RunInfo:
     git_revision: str | None
     started: str
     """UTC, ISO 8601."""
+    processes: int = 1
+    """That trained together; `threads` are those of each."""
     official: bool = False
     """Whether the parts have the sizes of the official split of the data set."""
     folds: list[str] = field(default_factory=list)
     """Names of the folds, where the protocol has several."""
     fps: tuple[float, float] | None = None
     """Lowest and highest rate of the clips, frames a second; None where the data do not say."""
+
+    @property
+    def machine(self) -> str:
+        """What computed, in words."""
+        several = f" in each of {self.processes} processes" if self.processes > 1 else ""
+        return f"{self.device}, {count(self.threads, 'thread')}{several}"
 
 
 @dataclass(repr=False)

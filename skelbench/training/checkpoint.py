@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from skelbench.parallel.ranks import Ranks
 from skelbench.training.log import EpochLog
 from skelbench.training.sampling import Sampler
 from skelbench.training.tensors import TensorFileError, load_tensors, save_tensors
@@ -140,15 +143,17 @@ class Checkpoint:
             self.notes[-1] += "; the training started again"
         return 0
 
-    def save(self, state: LoopState, last: bool) -> None:
-        """Write, unless writing would take more than SHARE of the time; the last epoch is always written.
+    def due(self) -> bool:
+        """Whether writing now would take less than SHARE of the time."""
+        return time.monotonic() - self._written >= self._cost / SHARE
+
+    def save(self, state: LoopState) -> None:
+        """Write.
 
         Raises:
             FileError: the file cannot be written.
         """
         now = time.monotonic()
-        if not last and now - self._written < self._cost / SHARE:
-            return
         if self.path.exists():
             os.replace(self.path, self.previous)
         save_tensors(self.path, state.tensors(), state.numbers() | {"identity": self.identity})
@@ -161,6 +166,31 @@ class Checkpoint:
             path.unlink(missing_ok=True)
         if self.path.parent.exists() and not any(self.path.parent.iterdir()):
             self.path.parent.rmdir()
+
+
+def keep(
+    checkpoint: Checkpoint,
+    ranks: Ranks,
+    state: LoopState,
+    last: bool,
+    whole: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> None:
+    """Write where it is due, and after the last epoch. The first process writes, for any number of processes.
+
+    Args:
+        checkpoint: the file.
+        ranks: the processes; each has the same state but for what `whole` brings together.
+        state: of the loop.
+        last: whether this was the last epoch.
+        whole: makes the state that of one process meanwhile.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    if ranks.told(last or checkpoint.due()):
+        with whole():
+            if ranks.first:
+                checkpoint.save(state)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

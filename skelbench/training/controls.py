@@ -9,7 +9,7 @@ from skelbench.models.ragged_input import RaggedInput
 from skelbench.ops.clips import RaggedClips
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.probe import fit_softmax, probe_stage
-from skelbench.training.task import Fitted, Task, count_parameters, in_batches, top1
+from skelbench.training.task import Fitted, Task, count_parameters, top1
 from skelbench.training.variant import Variant
 
 # The squared norm of a standardised representation, for which the probe's rate is meant.
@@ -35,7 +35,7 @@ def majority(task: Task, variant: Variant) -> Fitted:
     counts = torch.bincount(task.data.label[task.train], minlength=task.shape.classes)
     model = Constant(counts / counts.sum())
     return Fitted(
-        model, task.data.batch, in_batches(model, task.data.batch, task.test), coverage=len(task.train)
+        model, task.data.batch, task.outputs(model, task.data.batch, task.test), coverage=len(task.train)
     )
 
 
@@ -53,14 +53,14 @@ def raw_linear_probe(task: Task, variant: Variant) -> Fitted:
     curve: list[tuple[int, float]] = []
 
     def after_epoch() -> None:
-        logits = in_batches(module, task.data.batch, task.test)
+        logits = task.outputs(module, task.data.batch, task.test)
         curve.append((len(curve) + 1, top1(logits, label)))
 
     history = fit_softmax(task, module, task.data.batch, rate, after_epoch)
     return Fitted(
         module,
         task.data.batch,
-        in_batches(module, task.data.batch, task.test),
+        task.outputs(module, task.data.batch, task.test),
         test_curve=curve,
         training_parameters=count_parameters(module),
         coverage=len(task.train),

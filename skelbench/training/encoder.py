@@ -13,23 +13,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from skelbench.losses import part_of
 from skelbench.models.conmlp import Decoder, InputShape, ProjectionHead
+from skelbench.models.divided import DividedClips
 from skelbench.models.ragged_input import FactoredSGD
 from skelbench.ops.augment import draw
 from skelbench.ops.clips import RaggedClips
 from skelbench.ops.ragged import packed_rows
 from skelbench.runs.results import Stage
+from skelbench.training.batches import VIEWS, OwnClips, batches
 from skelbench.training.checkpoint import LoopState
 from skelbench.training.log import EpochLog, require_finite
 from skelbench.training.memory import require_memory
 from skelbench.training.probe import linear_probe, probe_stage, ridge_accuracy
 from skelbench.training.sampling import Sampler
 from skelbench.training.settings import Settings
-from skelbench.training.task import Fitted, Task, Trained, count_parameters, in_batches, top1
+from skelbench.training.task import Fitted, Task, Trained, count_parameters, top1
 from skelbench.training.variant import Variant, resolve
 
 # The cosine's end as a share of its start: ConMLP's lr_decay_rate 0.1, cubed.
@@ -53,7 +55,9 @@ class _Model(nn.Module):
         )
         self.decoder = Decoder(shape, width) if variant.reconstruct else None
 
-    def forward(self, views: RaggedClips, target: RaggedClips | None) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, views: RaggedClips | DividedClips, target: RaggedClips | DividedClips | None
+    ) -> tuple[Tensor, Tensor | None]:
         """Outputs of the head (B, width) and, with a decoder, the joints of `target`."""
         representation = self.encoder(views)
         decoded = None
@@ -65,7 +69,7 @@ class _Model(nn.Module):
 def train_encoder(
     task: Task,
     variant: Variant,
-    tested: Callable[[int, _Model], float | None] = lambda epoch, model: None,
+    tested: Callable[[_Model], float] | None = None,
 ) -> Trained[_Model]:
     """Train on the task's training clips; an epoch is one pass over them (one draw under `conmlp60`).
 
@@ -75,7 +79,7 @@ def train_encoder(
     Raises:
         TrainingError: the loss is not finite.
     """
-    settings, data, fabric = task.settings, task.data, task.fabric
+    settings, data, fabric, ranks = task.settings, task.data, task.fabric, task.ranks
     require_memory(
         variant.key,
         lambda: _Model(variant, task.shape),
@@ -87,41 +91,45 @@ def train_encoder(
     model = _Model(variant, task.shape)
     if task.initial:
         task.initial.load_into(model.encoder)
-    optimizer = _sgd(model, settings, fabric)
+    inputs = batches(data, model, model.encoder, model.decoder, ranks)
+    optimizer = _sgd(model, settings, fabric, inputs)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs, settings.lr * LAST_LR)
     _, wrapped_optimizer = fabric.setup(model, optimizer)
-    contrast = variant.make_loss(settings) or nn.CrossEntropyLoss()
+    objective = part_of(variant.make_loss(settings) or nn.CrossEntropyLoss(), ranks)
     sampler = Sampler(task.train, settings.batch_size, settings.sampling, task.shape.classes, generator)
     state = LoopState(model, optimizer, schedule, fabric, generator, sampler)
     finished = task.checkpoint.restore(state) if task.checkpoint else 0
+    inputs.divide(optimizer)
     for epoch in range(finished + 1, settings.epochs + 1):
         model.train()
+        ranks.same_random_state()
         began, total = time.perf_counter(), torch.zeros((), device=fabric.device)
         steps: list[tuple[Tensor, Tensor]] = []
         for indices in sampler.epoch():
+            share = ranks.share(len(indices))
             shear, reverse = draw(len(indices), generator, settings.per_clip_draws)
-            views = data.views(indices, shear, reverse)
-            # The clip before augmentation is what both views are decoded to.
-            target = data.batch(indices.repeat(2)) if variant.reconstruct else None
+            views = inputs.views(indices, shear, reverse, share)
+            target = inputs.target(indices, share) if variant.reconstruct else None
             # Not through Fabric's wrapper, which would cast the clips: only the model computes in low precision.
-            with fabric.autocast():
+            with fabric.autocast(), share.drawn_for_all(VIEWS):
                 outputs, decoded = model(views, target)
             outputs = outputs.float()
-            labels = indices if variant.instance_labels else data.label[indices]
+            labels = (indices if variant.instance_labels else data.label[indices])[share.own]
             try:
-                loss = contrast(outputs, labels.repeat(2))
+                loss = objective(outputs, labels.repeat(VIEWS), share.rows(VIEWS))
             except RuntimeError:
-                if not bool(torch.isfinite(outputs).all()):
+                if not ranks.every(bool(torch.isfinite(outputs).all())):
                     _require_finite_steps(task, epoch, [*steps, (outputs.new_tensor(math.nan), indices)])
                 raise
             if target is not None and decoded is not None:
-                loss = loss + F.mse_loss(decoded.float(), target.joints[packed_rows(target)])
+                loss = loss + inputs.error(decoded.float(), target, indices, share)
             wrapped_optimizer.zero_grad()
             fabric.backward(loss)
+            ranks.reduce_gradients(inputs.shared())
             wrapped_optimizer.step()
             total += loss.detach() * len(indices)
             steps.append((loss.detach(), indices))
-        mean_loss = float(total) / sampler.clips_per_epoch
+        mean_loss = float(ranks.summed(total)) / sampler.clips_per_epoch
         if not math.isfinite(mean_loss):
             _require_finite_steps(task, epoch, steps)
         rate = sampler.clips_per_epoch / (time.perf_counter() - began)
@@ -129,19 +137,20 @@ def train_encoder(
             EpochLog("train", epoch, settings.epochs, mean_loss, float(schedule.get_last_lr()[0]), rate)
         )
         schedule.step()
-        if (accuracy := tested(epoch, model)) is not None:
-            state.curve.append((epoch, accuracy))
-        if task.checkpoint:
-            task.checkpoint.save(state, last=epoch == settings.epochs)
+        if tested is not None and _is_tested(epoch, settings.epochs):
+            with inputs.whole():
+                state.curve.append((epoch, tested(model)))
+        task.keep(state, epoch == settings.epochs, lambda: inputs.whole(optimizer))
         task.on_epoch(state.history[-1])
         task.watch(epoch, model.encoder)
+    inputs.join()
     stage = Stage("train", settings.epochs, sampler.batch_size, settings.lr, "SGD")
     return Trained(model, state.history, state.curve, sampler.coverage, stage)
 
 
 def _require_finite_steps(task: Task, epoch: int, steps: Sequence[tuple[Tensor, Tensor]]) -> None:
     """Name the first step of an epoch, (loss, clip indices) each, whose loss is not finite, and its batch."""
-    losses = torch.stack([loss.float() for loss, _ in steps]).cpu()
+    losses = task.ranks.summed(torch.stack([loss.float() for loss, _ in steps])).cpu()
     step = int((~losses.isfinite()).nonzero()[0])
     clips = task.data.batch(steps[step][1])
     size = float(clips.joints[packed_rows(clips)].abs().max())
@@ -156,9 +165,9 @@ def _require_finite_steps(task: Task, epoch: int, steps: Sequence[tuple[Tensor, 
     )
 
 
-def _sgd(model: nn.Module, settings: Settings, fabric: Fabric) -> torch.optim.SGD:
-    """SGD with momentum. A gradient scaler wants every gradient in its place, before the step."""
-    if getattr(fabric.strategy.precision, "scaler", None) is None:
+def _sgd(model: nn.Module, settings: Settings, fabric: Fabric, inputs: OwnClips) -> torch.optim.SGD:
+    """SGD with momentum. A gradient that is scaled, or added up over processes, has to be formed before the step."""
+    if getattr(fabric.strategy.precision, "scaler", None) is None and inputs.keeps_factors:
         return FactoredSGD(model, settings.lr, settings.momentum, settings.weight_decay)
     return torch.optim.SGD(
         model.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay, fused=True
@@ -169,10 +178,8 @@ def contrastive_then_probe(task: Task, variant: Variant) -> Fitted:
     """Pre-train with the contrastive objective, freeze, and fit a linear probe on the representations."""
     label = task.data.label
 
-    def test(epoch: int, model: _Model) -> float | None:
-        if not _is_tested(epoch, task.settings.epochs):
-            return None
-        train, test = (in_batches(model.encoder, task.data.batch, part) for part in (task.train, task.test))
+    def test(model: _Model) -> float:
+        train, test = (task.outputs(model.encoder, task.data.batch, part) for part in (task.train, task.test))
         return ridge_accuracy(train, label[task.train], test, label[task.test])
 
     trained = train_encoder(task, variant, test)
@@ -210,16 +217,14 @@ def _probed(task: Task, encoder: nn.Module, trained: Trained[_Model] | None = No
 def cross_entropy(task: Task, variant: Variant) -> Fitted:
     """The encoder with a linear classifier, trained together on the class labels."""
 
-    def test(epoch: int, model: _Model) -> float | None:
-        if not _is_tested(epoch, task.settings.epochs):
-            return None
-        logits = in_batches(_classifier(model.encoder, model.head), task.data.batch, task.test)
+    def test(model: _Model) -> float:
+        logits = task.outputs(_classifier(model.encoder, model.head), task.data.batch, task.test)
         return top1(logits, task.data.label[task.test])
 
     trained = train_encoder(task, variant, test)
     encoder, head = trained.model.encoder, trained.model.head
     train, test_representations = (
-        in_batches(encoder, task.data.batch, part) for part in (task.train, task.test)
+        task.outputs(encoder, task.data.batch, part) for part in (task.train, task.test)
     )
     with torch.inference_mode():
         logits = head(test_representations.to(task.fabric.device)).float().cpu()
@@ -261,7 +266,7 @@ class _Probe:
 def _probe(task: Task, encoder: nn.Module) -> _Probe:
     """Representations once, then the linear probe; the best test top-1 over its epochs is kept apart."""
     device = task.fabric.device
-    train, test = (in_batches(encoder, task.data.batch, part) for part in (task.train, task.test))
+    train, test = (task.outputs(encoder, task.data.batch, part) for part in (task.train, task.test))
     representations = torch.zeros(len(task.clips), train.shape[1])
     representations[task.train.cpu()] = train
     representations = representations.to(device)

@@ -9,8 +9,12 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skelbench.data.clips import Clips, DataError
@@ -46,25 +50,10 @@ def graph2vec(task: Task, variant: Variant) -> Fitted:
     graphs = _skeleton_graphs(clips.select(order.numpy()), settings)
     positions = torch.arange(len(order))
     train, test = positions[: len(task.train)], positions[len(task.train) :]
-    model = Graph2Vec(
-        vocabulary=settings.vocabulary,
-        embedding=settings.embedding,
-        seed=task.seed,
-        cache_dir=task.embeddings,
-        on_progress=_embedding_progress(task),
-    )
     learned = graphs if settings.transductive else graphs.select(train.numpy())
-    model.fit(learned)
-    with warnings.catch_warnings():
-        # Graphs without a known subtree: the notes say so.
-        warnings.simplefilter("ignore", UserWarning)
-        found = model.vectors_ if settings.transductive else model.transform(graphs)
-    notes = [f"the vocabulary keeps {model.vocabulary_}"]
-    if not settings.transductive and model.n_unknown_:
-        notes.append(
-            f"{model.n_unknown_} of {len(graphs)} graphs have no known subtree; their vectors are zeros"
-        )
-    vectors = torch.from_numpy(found)
+    # PV-DBOW is one process's work; the classifier is trained by all.
+    embedded = task.ranks.by_first(lambda: _embedded(task, graphs, learned))
+    vectors = torch.from_numpy(embedded.vectors)
     vectors = vectors.reshape(len(order), settings.windows, -1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
@@ -78,14 +67,48 @@ def graph2vec(task: Task, variant: Variant) -> Fitted:
         Vectors(vectors[test]),
         lambda indices: vectors[place[indices.cpu()]].to(task.fabric.device),
         rate=SequenceSettings.learning_rate,
-        table_parameters=model.n_table_parameters_,
-        tables={
-            f"{TABLES}tokens": torch.from_numpy(model.vocabulary_.tokens),
-            f"{TABLES}counts": torch.from_numpy(model.vocabulary_.counts),
-            f"{TABLES}table": torch.from_numpy(model.table_),
-        },
-        notes=notes,
+        table_parameters=embedded.parameters,
+        tables={f"{TABLES}{name}": torch.from_numpy(table) for name, table in embedded.tables.items()},
+        notes=embedded.notes,
     )
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """What PV-DBOW learned."""
+
+    vectors: NDArray[np.float32]
+    """(graphs, width), of training and test graphs."""
+    tables: dict[str, NDArray[Any]]
+    parameters: int
+    notes: list[str]
+
+
+def _embedded(task: Task, graphs: SkeletonGraphs, learned: SkeletonGraphs) -> _Embedded:
+    settings = task.settings
+    model = Graph2Vec(
+        vocabulary=settings.vocabulary,
+        embedding=settings.embedding,
+        seed=task.seed,
+        cache_dir=task.embeddings,
+        on_progress=_embedding_progress(task),
+    )
+    model.fit(learned)
+    with warnings.catch_warnings():
+        # Graphs without a known subtree: the notes say so.
+        warnings.simplefilter("ignore", UserWarning)
+        found = model.vectors_ if settings.transductive else model.transform(graphs)
+    notes = [f"the vocabulary keeps {model.vocabulary_}"]
+    if not settings.transductive and model.n_unknown_:
+        notes.append(
+            f"{model.n_unknown_} of {len(graphs)} graphs have no known subtree; their vectors are zeros"
+        )
+    tables: dict[str, NDArray[Any]] = {
+        "tokens": model.vocabulary_.tokens,
+        "counts": model.vocabulary_.counts,
+        "table": model.table_,
+    }
+    return _Embedded(found, tables, model.n_table_parameters_, notes)
 
 
 def wl_bag_gru(task: Task, variant: Variant) -> Fitted:
@@ -218,6 +241,7 @@ def _train(
         task.on_epoch,
         task.checkpoint,
         task.fabric,
+        task.ranks,
     )
     return Fitted(
         model,

@@ -13,8 +13,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from skelbench.losses import part_of
 from skelbench.models.heads import ProjectionMLP, StreamDecoder
 from skelbench.models.stream_shape import StreamEncoder
+from skelbench.parallel.shares import Share
 from skelbench.training.penalised_probe import Chosen, folds_like_test, penalised_probe
 from skelbench.training.performances import performances
 from skelbench.training.pretext import draw_hidden, predicted_channels, prediction_error
@@ -55,7 +57,13 @@ def contrastive(task: Task, variant: Variant) -> Fitted:
     torch.manual_seed(task.seed)
     model = _Model(streams)
 
-    def objective(wrapped: nn.Module, indices: Tensor, generator: torch.Generator) -> Tensor:
+    part = part_of(contrast, task.ranks)
+
+    def objective(wrapped: nn.Module, indices: Tensor, generator: torch.Generator, share: Share) -> Tensor:
+        with share.drawn_for_all(plan.views):
+            return loss_of(wrapped, indices[share.own], generator, share)
+
+    def loss_of(wrapped: nn.Module, indices: Tensor, generator: torch.Generator, share: Share) -> Tensor:
         repeated = indices.repeat(plan.views)
         instance = repeated
         if shared is not None:
@@ -67,9 +75,9 @@ def contrastive(task: Task, variant: Variant) -> Fitted:
         outputs, decoded = wrapped(streams.view(repeated, generator, hidden))
         classes = instance if variant.instance_labels else label[repeated]
         try:
-            loss: Tensor = contrast(outputs.float(), classes)
+            loss: Tensor = part(outputs.float(), classes, share.rows(plan.views))
         except RuntimeError:
-            if not bool(torch.isfinite(outputs).all()):
+            if not task.ranks.every(bool(torch.isfinite(outputs).all())):
                 # The loop says in which epoch.
                 return outputs.float().sum() * math.nan
             raise

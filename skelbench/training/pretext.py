@@ -37,7 +37,7 @@ def draw_hidden(streams: StreamTask, count: int, generator: torch.Generator) -> 
 def prediction_error(
     streams: StreamTask, indices: Tensor, predicted: Tensor, hidden: Tensor | None = None
 ) -> Tensor:
-    """Mean smooth L1 error of what is there to be predicted: a scalar.
+    """Mean smooth L1 error of what is there to be predicted: a scalar, this process's part of the whole batch's mean.
 
     Args:
         streams: the task.
@@ -55,7 +55,7 @@ def prediction_error(
     if hidden is not None:
         counts = counts & hidden.to(counts.device)[:, :, None, :, None]
     error = F.smooth_l1_loss(predicted.float(), target, reduction="none") * counts
-    return error.sum() / counts.sum().clamp(min=1)
+    return error.sum() / streams.task.ranks.summed(counts.sum()).clamp(min=1)
 
 
 def displacements(positions: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from skelbench.training.checkpoint import Checkpoint, LoopState
+from skelbench.losses import part_of
+from skelbench.parallel.ranks import ALONE, Ranks
+from skelbench.training.checkpoint import Checkpoint, LoopState, keep
 from skelbench.training.log import EpochLog, require_finite
+from skelbench.training.task import outputs
 
 
 class Sequences(Protocol):
@@ -74,6 +77,7 @@ def train_sequence_classifier(
     on_epoch: Callable[[EpochLog], Any] = lambda log: None,
     checkpoint: Checkpoint | None = None,
     fabric: Fabric | None = None,
+    ranks: Ranks = ALONE,
 ) -> SequenceResult:
     """Train `model`, on the device of its parameters, and classify the test clips.
 
@@ -89,6 +93,7 @@ def train_sequence_classifier(
         on_epoch: told of every epoch.
         checkpoint: where the training is kept after its epochs, and resumed from bit-identically.
         fabric: precision of the training; default: float32 on the CPU.
+        ranks: the processes that train together; each has all clips.
 
     Raises:
         ValueError: clips and labels differ in number.
@@ -108,7 +113,7 @@ def train_sequence_classifier(
         if settings.cosine
         else torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     )
-    objective = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+    objective = part_of(nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing), ranks)
     fabric = fabric or Fabric(accelerator="cpu")
     _, wrapped_optimizer = fabric.setup(model, optimizer, move_to_device=False)
     state = LoopState(model, optimizer, schedule, fabric)
@@ -118,32 +123,38 @@ def train_sequence_classifier(
         for epoch in range(finished + 1, settings.epochs + 1):
             begin, rate = time.perf_counter(), float(schedule.get_last_lr()[0])
             model.train()
-            total = 0.0
+            ranks.same_random_state()
+            total = torch.zeros((), dtype=torch.float64)
             for indices in torch.randperm(len(train)).split(settings.batch_size):
-                with fabric.autocast():
-                    logits = model(train.batch(indices, True).to(device))
-                loss = objective(logits.float(), labels[indices].to(device))
+                share = ranks.share(len(indices))
+                own = indices[share.own]
+                with fabric.autocast(), share.drawn_for_all():
+                    logits = model(train.batch(own, True).to(device))
+                loss = objective(logits.float(), labels[own].to(device), share.sizes)
                 wrapped_optimizer.zero_grad(set_to_none=True)
                 fabric.backward(loss)
+                ranks.reduce_gradients(model.parameters())
                 wrapped_optimizer.step()
                 schedule.step()
                 total += float(loss.detach()) * len(indices)
-            loss_of_epoch = total / len(train)
+            loss_of_epoch = float(ranks.summed(total)) / len(train)
             require_finite(loss_of_epoch, "the classifier", epoch, "--sequence-lr", settings.learning_rate)
             clips_per_s = len(train) / (time.perf_counter() - begin)
             state.history.append(EpochLog("train", epoch, settings.epochs, loss_of_epoch, rate, clips_per_s))
             if checkpoint:
-                checkpoint.save(state, last=epoch == settings.epochs)
+                keep(checkpoint, ranks, state, epoch == settings.epochs)
             on_epoch(state.history[-1])
-    logits = predict(model, test, settings.batch_size)
+    logits = outputs(ranks, lambda own: predict(model, test, settings.batch_size, own), len(test))
     seconds_per_clip = sum(1 / log.clips_per_s for log in state.history) / len(state.history)
     return SequenceResult(logits, state.history, 1 / seconds_per_clip)
 
 
 @torch.no_grad()
-def predict(model: nn.Module, clips: Sequences, batch_size: int = 256) -> Tensor:
-    """Logits of all clips in evaluation mode, float32 (N, classes) on the CPU."""
+def predict(
+    model: nn.Module, clips: Sequences, batch_size: int = 256, indices: Tensor | None = None
+) -> Tensor:
+    """Logits of the clips at `indices` (default: all) in evaluation mode, float32 (N, classes) on the CPU."""
     device = next(model.parameters()).device
     model.eval()
-    batches = torch.arange(len(clips)).split(batch_size)
+    batches = (torch.arange(len(clips)) if indices is None else indices).split(batch_size)
     return torch.cat([model(clips.batch(indices, False).to(device)).float().cpu() for indices in batches])

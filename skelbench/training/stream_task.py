@@ -16,6 +16,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from skelbench.data.clips import Clips, Skeleton
 from skelbench.models.heads import Centred
 from skelbench.models.stream_shape import StreamEncoder
+from skelbench.parallel.norm import synchronised
+from skelbench.parallel.shares import Share
 from skelbench.runs.results import Stage
 from skelbench.training.built import BuiltFrom
 from skelbench.training.checkpoint import LoopState
@@ -25,7 +27,7 @@ from skelbench.training.plan import Plan
 from skelbench.training.sampling import Sampler
 from skelbench.training.settings import Settings
 from skelbench.training.streams import Axes, StreamInput
-from skelbench.training.task import Fitted, Model, Task, Trained, count_parameters, in_batches
+from skelbench.training.task import Fitted, Model, Task, Trained, count_parameters
 from skelbench.training.trained import Batch, Inputs
 from skelbench.training.variant import Variant, resolve
 
@@ -36,8 +38,8 @@ FIRST_RATE, LAST_RATE = 0.05, 0.0005
 TESTS_DURING_TRAINING = 20
 _AXES = "streams.axes"
 
-Objective = Callable[[nn.Module, Tensor, torch.Generator], Tensor]
-"""`objective(model, indices, generator)` -> the loss of the clips at `indices`."""
+Objective = Callable[[nn.Module, Tensor, torch.Generator, Share], Tensor]
+"""`objective(model, indices, generator, share)`: this process's part of the loss of the batch at `indices`."""
 
 
 def plan_of(variant: Variant, settings: Settings) -> Plan:
@@ -87,7 +89,8 @@ class StreamTask:
 
     def representations(self, encoder: StreamEncoder) -> tuple[Tensor, Tensor]:
         """Of all training and all test clips, float32 on the CPU."""
-        train, test = (in_batches(encoder, self.batch, part) for part in (self.task.train, self.task.test))
+        parts = self.task.train, self.task.test
+        train, test = (self.task.outputs(encoder, self.batch, part) for part in parts)
         return train, test
 
     def is_tested(self, epoch: int) -> bool:
@@ -135,14 +138,16 @@ def descend(
     Args:
         streams: the task.
         model: everything that is trained.
-        objective: loss of a batch.
+        objective: loss of a batch, or this process's part of it.
         tested: test top-1 of an epoch's model, or None.
 
     Raises:
         TrainingError: the loss is not finite.
     """
     task, plan, fabric = streams.task, streams.plan, streams.task.fabric
+    ranks = task.ranks
     generator = task.generator()
+    synchronised(model, ranks)
     # Moved first: the mean of the weights is a copy on the same device.
     model.to(fabric.device)
     mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(plan.average), use_buffers=True)
@@ -156,12 +161,14 @@ def descend(
     finished = task.checkpoint.restore(state) if task.checkpoint else 0
     for epoch in range(finished + 1, plan.epochs + 1):
         wrapped.train()
+        ranks.same_random_state()
         began, total = time.perf_counter(), torch.zeros((), device=fabric.device)
         rate = float(schedule.get_last_lr()[0])
         for indices in sampler.epoch():
-            loss = objective(wrapped, indices, generator)
+            loss = objective(wrapped, indices, generator, ranks.share(len(indices)))
             wrapped_optimizer.zero_grad()
             fabric.backward(loss)
+            ranks.reduce_gradients(model.parameters())
             fabric.clip_gradients(
                 wrapped, wrapped_optimizer, max_norm=plan.clip_norm, error_if_nonfinite=False
             )
@@ -170,15 +177,14 @@ def descend(
             if plan.average:
                 mean.update_parameters(model)
             total += loss.detach() * len(indices)
-        loss_of_epoch = float(total) / sampler.clips_per_epoch
+        loss_of_epoch = float(ranks.summed(total)) / sampler.clips_per_epoch
         require_finite(loss_of_epoch, streams.variant.key, epoch, "--stream-lr", plan.lr)
         clips_per_s = sampler.clips_per_epoch / (time.perf_counter() - began)
         state.history.append(EpochLog("train", epoch, plan.epochs, loss_of_epoch, rate, clips_per_s))
         finished_model = cast(Model, mean.module) if plan.average else model
         if streams.is_tested(epoch) and (accuracy := tested(epoch, finished_model)) is not None:
             state.curve.append((epoch, accuracy))
-        if task.checkpoint:
-            task.checkpoint.save(state, last=epoch == plan.epochs)
+        task.keep(state, epoch == plan.epochs)
         task.on_epoch(state.history[-1])
     stage = Stage("train", plan.epochs, sampler.batch_size, plan.lr, "AdamW")
     last = cast(Model, mean.module) if plan.average else model

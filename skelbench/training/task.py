@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 
 from skelbench.data.clips import Clips
 from skelbench.models.conmlp import InputShape
+from skelbench.parallel.ranks import ALONE, Ranks
 from skelbench.runs.results import Stage
-from skelbench.training.checkpoint import Checkpoint
+from skelbench.training.checkpoint import Checkpoint, LoopState, keep
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.initial import Initial
 from skelbench.training.log import EpochLog
@@ -51,6 +53,8 @@ class Task:
     """Folder of the graph family's embeddings, by content."""
     initial: Initial | None = None
     """Stored weights that the encoder starts from; None: it starts at random."""
+    ranks: Ranks = ALONE
+    """The processes that train together."""
 
     @property
     def shape(self) -> InputShape:
@@ -60,6 +64,17 @@ class Task:
     def generator(self) -> torch.Generator:
         """A fresh CPU generator for the draws of this run."""
         return torch.Generator().manual_seed(self.seed)
+
+    def outputs(self, module: nn.Module, batch: Callable[[Tensor], Any], indices: Tensor) -> Tensor:
+        """`in_batches`, each clip computed once by one of the processes, the outputs then known to all."""
+        return outputs(self.ranks, lambda own: in_batches(module, batch, indices[own]), len(indices))
+
+    def keep(
+        self, state: LoopState, last: bool, whole: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
+        """Write the checkpoint if it is time to; `whole` makes the state that of one process meanwhile."""
+        if self.checkpoint is not None:
+            keep(self.checkpoint, self.ranks, state, last, whole)
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,12 @@ class Trained(Generic[Model]):
         """Training clips a second, the median over epochs."""
         rates = sorted(log.clips_per_s for log in self.history)
         return rates[len(rates) // 2]
+
+
+def outputs(ranks: Ranks, compute: Callable[[Tensor], Tensor], count: int) -> Tensor:
+    """Rows (count, ...) of which each process computes every so many: `compute(places)`, int64 (n,) -> (n, ...)."""
+    own = torch.arange(ranks.rank, count, ranks.size)
+    return ranks.collected(own, compute(own), count)
 
 
 def in_batches(module: nn.Module, batch: Callable[[Tensor], Any], indices: Tensor, size: int = 512) -> Tensor:

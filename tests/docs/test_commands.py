@@ -106,7 +106,7 @@ def test_a_documented_module_can_be_run(words, page, monkeypatch):
 
 def test_every_option_in_a_sentence_exists(capsys):
     known = (ROOT / "conftest.py").read_text(encoding="utf-8") + " --benchmark-only "
-    for module in ("compare", "report", "epoch", "ntu_size", "embedding"):
+    for module in ("compare", "report", "epoch", "ntu_size", "embedding", "processes"):
         known += (ROOT / "benchmarks" / f"{module}.py").read_text(encoding="utf-8")
     known += (ROOT / "skelbench" / "pages" / "readme.py").read_text(encoding="utf-8")
     for command in COMMANDS:

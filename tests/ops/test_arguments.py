@@ -89,6 +89,7 @@ CALLS: dict[Callable[..., Any], dict[str, Any]] = {
     ops.bag_sums: {
         "rows": torch.tensor([[0, 2, 1, 1], [2, 2, 0, 1]], dtype=torch.int32), "table": torch.arange(9.0).view(3, 3),
         "weight": torch.tensor([0.5, 2.0]), "known": torch.tensor([True, False, True]), "dropout": 0.5, "seed": 3,
+        "first": 0,
     },
     losses.SupConLoss: {"temperature": 0.1, "reduction": "mean"},
     losses.TCLLoss: {"temperature": 0.1, "k1": 1.0, "k2": 1.0, "reduction": "mean"},

@@ -125,3 +125,13 @@ def test_what_cannot_be_is_named(change, message, device):
     placed = {name: x.to(device) if isinstance(x, torch.Tensor) else x for name, x in arguments.items()}
     with pytest.raises((ValueError, RuntimeError), match=message):
         ops.bag_sums(**placed)
+
+
+@pytest.mark.parametrize("sums", [ops.bag_sums, reference.bag_sums])
+def test_bags_know_their_number_among_all(sums):
+    rows, table, weight, known = problem(bags=90)
+    whole = sums(rows, table, weight, known, dropout=0.3, seed=5)
+    parts = [
+        sums(rows[at : at + 40], table, weight, known, dropout=0.3, seed=5, first=at) for at in (0, 40, 80)
+    ]
+    torch.testing.assert_close(torch.cat(parts), whole)

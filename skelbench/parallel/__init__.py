@@ -1,0 +1,1 @@
+"""Training by several processes: who they are, what they exchange, and what of a batch each of them computes."""
