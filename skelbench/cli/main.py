@@ -23,8 +23,7 @@ from skelbench.pages.text import clean
 from skelbench.parallel.launch import launched
 
 _DESCRIPTION = """Honest, fast benchmarks of compact models for skeleton-based action recognition.
-
-skelbench COMMAND --help explains a command. Shell completion: skelbench --tyro-print-completion bash|zsh|tcsh."""
+skelbench COMMAND --help explains a command; shell completion: skelbench --tyro-print-completion bash|zsh|tcsh."""
 
 
 def main(words: Sequence[str] | None = None) -> int:

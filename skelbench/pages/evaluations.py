@@ -52,7 +52,7 @@ class Against:
         ]
 
 
-AGAINST_TITLES = ("variant", "read out by", "best control", "points (95 % interval)", "p", "")
+AGAINST_TITLES = ("variant", "read out by", "best control", "points (95 % interval)", "p", "verdict")
 
 
 def protocols(results: Results) -> list[str]:

@@ -44,4 +44,5 @@ def test_readme_table_is_short():
 
 def test_keyword_selects_by_family_and_name():
     assert {i.family for i in cases.instances("small", keyword="ragged/")} == {"ragged"}
-    assert [i.case.name for i in cases.instances("small", keyword="pv_dbow,corpus")] == ["pv_dbow", "corpus"]
+    named = [i.case.name for i in cases.instances("small", keyword="pv_dbow,corpus")]
+    assert named == ["pv_dbow", "pv_dbow_train", "pv_dbow_infer", "corpus"]

@@ -51,7 +51,7 @@ Bags = structure(
     ("repeats", Integer),
     ("known", Pointer),
     ("dropout", ctypes.c_double),
-    ("seed", Integer),
+    *names("seed first", Integer),
 )
 # What the launchers of both are lent: pointers.
 Two, Three = (structure(*names(each, Pointer)) for each in ("a b", "a b c"))
@@ -221,10 +221,10 @@ def test_bag_sums(run: Host, same_bits, bags: int, groups: int, repeats: int, di
         (torch.full_like(table, torch.nan), torch.full_like(weight, torch.nan)),
     )
     expected = with_gradients(
-        reference.bag_sums, rows, table.double(), weight.double(), known, dropout=0.4, seed=2**40 + 7
+        reference.bag_sums, rows, table.double(), weight.double(), known, dropout=0.4, seed=2**40 + 7, first=9
     )
     sizes = (bags, groups * repeats, 30, dimensions)
-    problem = Bags(run.at(rows), *sizes, run.at(weight), repeats, run.at(known), 0.4, 2**40 + 7)
+    problem = Bags(run.at(rows), *sizes, run.at(weight), repeats, run.at(known), 0.4, 2**40 + 7, 9)
     parts = torch.full((bags, groups, dimensions), torch.nan)
     assert run("bag_sums", problem, table, out, parts) == 0
     grad = torch.linspace(-1, 1, out.numel()).view_as(out).contiguous()
