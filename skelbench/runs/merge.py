@@ -44,7 +44,7 @@ def merge(paths: Sequence[Path], out: Path) -> Results:
     runs = [source.load() for source in sources]
     for path, results in zip(paths[1:], runs[1:], strict=True):
         _require_same(paths[0], runs[0], path, results)
-    merged = _together(paths, runs)
+    merged = _together(paths, runs, out)
     folder.make()
     for source, results in zip(sources, runs, strict=True):
         for score in results.scores:
@@ -79,7 +79,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _together(paths: Sequence[Path], runs: Sequence[Results]) -> Results:
+def _together(paths: Sequence[Path], runs: Sequence[Results], out: Path) -> Results:
     variants = {row.key: row for results in runs for row in results.variants}
     scores: dict[tuple[str, int, str], Score] = {}
     for path, results in zip(paths, runs, strict=True):
@@ -101,7 +101,7 @@ def _together(paths: Sequence[Path], runs: Sequence[Results]) -> Results:
             caveats.append(f"the merged runs differ in {name}")
     seeds = sorted({score.seed for score in scores.values()})
     config = first.config | {"variants": order, "seeds": seeds, "shard": None}
-    command = shlex.join(["skelbench", "merge", *map(str, paths)])
+    command = shlex.join(["skelbench", "merge", *map(str, paths), "--out", str(out)])
     return Results(
         replace(first, caveats=caveats, config=config, command=command),
         list(variants.values()),

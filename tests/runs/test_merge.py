@@ -49,7 +49,9 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
     with pytest.raises(MergeError, match="two runs or more"):
         merge([tmp_path / "a"], tmp_path / "out")
     shutil.copytree(tmp_path / "a", tmp_path / "same")
-    assert len(merge([tmp_path / "a", tmp_path / "same"], tmp_path / "out").scores) == 2
+    merged = merge([tmp_path / "a", tmp_path / "same"], tmp_path / "out")
+    assert len(merged.scores) == 2
+    assert merged.info.command.endswith(f"/same --out {tmp_path / 'out'}")
     assert not list((tmp_path / "out").rglob("*.partial"))
 
 
