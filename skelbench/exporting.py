@@ -133,7 +133,7 @@ class _Padded(nn.Module):
 
     def __init__(self, model: nn.Sequential) -> None:
         super().__init__()
-        self.encoder, self.classifier = copy.deepcopy(model[0]), model[1]
+        self.encoder, self.classifier = model[0], model[1]
         for parent in list(self.encoder.modules()):
             for name, layer in list(parent.named_children()):
                 if isinstance(layer, RaggedInput):
@@ -230,7 +230,8 @@ class _Bags(nn.Module):
 
 def _twin(encoder: Encoder) -> _Twin:
     """The plain-torch twin of a model on the CPU."""
-    model, shape = encoder.model.cpu().eval(), encoder.built.shape
+    # A copy: the encoder stays where it runs, and as it is.
+    model, shape = copy.deepcopy(encoder.model).cpu().eval(), encoder.built.shape
     length, bodies, joints = shape["length"], shape["max_bodies"], shape["joints"]
     device = torch.device("cpu")
     if isinstance(encoder.inputs, StreamInputs):
