@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import subprocess
@@ -13,6 +14,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # Longer than a run takes on a busy machine.
 LIMIT = 1200
+
+
+def asked(description: str | None, kills: int) -> tuple[int, random.Random]:
+    """How often the words of a kill program ask to kill (by default `kills` times), and the moments."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "kills", type=int, nargs="?", default=kills, help=f"how often to kill (default {kills})"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
+    options = parser.parse_args()
+    return options.kills, random.Random(options.seed)
 
 
 class Command:

@@ -8,9 +8,7 @@ pytest does not collect it: tests/eval/test_resume.py kills at chosen moments, i
 
 from __future__ import annotations
 
-import argparse
 import json
-import random
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +16,7 @@ from pathlib import Path
 import skelbench.data
 from skelbench.eval import Results
 from tests.conftest import make_clips
-from tests.killing import Command
+from tests.killing import Command, asked
 
 VARIANTS = ("conmlp-recon", "conmlp-ce", "wl-bag-gru", "raw-linear", "majority")
 OPTIONS = (
@@ -67,13 +65,7 @@ def differences(whole: Path, killed: Path) -> list[str]:
 
 def main() -> int:
     """Run the command; 1 where bits differ."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("kills", type=int, nargs="?", default=15, help="how often to kill (default 15)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
-    options = parser.parse_args()
-    moments = random.Random(options.seed)
+    wanted, moments = asked(__doc__, 15)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         data = work / "tiny"
@@ -82,10 +74,10 @@ def main() -> int:
         print(f"a run that nothing stopped: {seconds:.1f} s")
         wrong: list[str] = []
         kills = runs = 0
-        while kills < options.kills:
+        while kills < wanted:
             out = work / f"killed{runs}"
             run = command(data, out)
-            kills += run.kill(options.kills - kills, moments, seconds, lambda out=out: state(out))
+            kills += run.kill(wanted - kills, moments, seconds, lambda out=out: state(out))
             run.finish()
             wrong += [f"{out.name}: {what}" for what in differences(work / "whole", out)]
             runs += 1

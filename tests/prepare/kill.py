@@ -9,14 +9,12 @@ pytest does not collect it: tests/prepare/test_prepare.py and test_shards.py sto
 
 from __future__ import annotations
 
-import argparse
-import random
 import sys
 import tempfile
 from pathlib import Path
 
 from skelbench.data.synthetic.raw import write_raw_folder
-from tests.killing import Command
+from tests.killing import Command, asked
 
 # Parts of 20 files, so that something is kept of a small folder.
 _COMMAND = (
@@ -47,13 +45,7 @@ def differences(whole: Path, out: Path) -> list[str]:
 
 def main() -> int:
     """Run the command; 1 where something differs."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("kills", type=int, nargs="?", default=30, help="how often to kill (default 30)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
-    options = parser.parse_args()
-    moments = random.Random(options.seed)
+    wanted, moments = asked(__doc__, 30)
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -63,13 +55,13 @@ def main() -> int:
         seconds = prepare(raw, whole).finish()
         print(f"a run that nothing stopped: {seconds:.1f} s")
         kills = sets = 0
-        while kills < options.kills:
+        while kills < wanted:
             out = work / f"set{sets}" / "out"
             out.parent.mkdir()
             steps = [()] if sets % 2 == 0 else [("--shard", "1/2"), ("--shard", "2/2"), ("--merge",)]
             for step in steps:
                 command = prepare(raw, out, *step)
-                some = min(moments.randint(1, 3), options.kills - kills)
+                some = min(moments.randint(1, 3), wanted - kills)
                 kills += command.kill(some, moments, seconds, lambda out=out: state(out))
                 command.finish()
             wrong += [f"set {sets}: {what}" for what in differences(whole, out)]

@@ -9,9 +9,7 @@ else in its folder. pytest does not collect it.
 
 from __future__ import annotations
 
-import argparse
 import json
-import random
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +21,7 @@ from optuna.trial import TrialState
 
 import skelbench.data
 from tests.conftest import make_clips
-from tests.killing import Command
+from tests.killing import Command, asked
 
 TRIALS = 12
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -61,13 +59,7 @@ class Seen:
 
 def main() -> int:
     """Run the command; 1 where something was lost."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("kills", type=int, nargs="?", default=15, help="how often to kill (default 15)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
-    options = parser.parse_args()
-    moments = random.Random(options.seed)
+    wanted, moments = asked(__doc__, 15)
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -84,10 +76,10 @@ def main() -> int:
         seconds = tune(work / "whole").finish()
         print(f"a study that nothing stopped: {seconds:.1f} s")
         kills = studies = 0
-        while kills < options.kills:
+        while kills < wanted:
             out = work / f"study{studies}"
             seen = Seen(out)
-            some = min(moments.randint(2, 6), options.kills - kills)
+            some = min(moments.randint(2, 6), wanted - kills)
             kills += tune(out).kill(some, moments, seconds, seen.look)
             tune(out).finish()
             seen.look()
