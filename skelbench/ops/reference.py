@@ -360,4 +360,7 @@ def bag_sums(
     used = known[rows.long()] & _tokens_used(first, rows.shape[0], rows.shape[1], dropout, seed, rows.device)
     repeats = rows.shape[1] // len(weight)
     each = used * weight.repeat_interleave(repeats) / (1 - dropout)
-    return F.embedding_bag(rows.long(), table, mode="sum", per_sample_weights=each)
+    # A token that is left out reads a row of zeros: its own may be anything, and 0 times NaN is not 0.
+    read = torch.where(used, rows.long(), len(table))
+    with_zeros = torch.cat([table, table.new_zeros(1, table.shape[1])])
+    return F.embedding_bag(read, with_zeros, mode="sum", per_sample_weights=each)

@@ -64,6 +64,19 @@ def test_a_gradient_that_is_not_finite_is_not_lost(device):
 
 
 @needs_extension
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("sums", [ops.bag_sums, reference.bag_sums])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_row_that_no_token_uses_may_hold_anything(device, sums, bad):
+    rows, table, weight, known = on(device, problem(bags=30))
+    known[7] = False
+    spoilt = table.clone()
+    spoilt[7] = bad
+    clean, found = (with_gradients(sums, rows, entries, weight, known) for entries in (table, spoilt))
+    assert all(torch.equal(a, b) for a, b in zip(clean, found, strict=True))
+
+
+@needs_extension
 def test_the_bits_do_not_depend_on_the_threads():
     arguments, before = problem(bags=500), torch.get_num_threads()
     try:
