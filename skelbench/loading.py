@@ -28,8 +28,8 @@ def load(
 
     Args:
         run: output folder of `skelbench eval`.
-        variant: key of the variant, "conmlp-supcon" for instance, or "module:ROW"; the row itself where the registry
-            does not know it.
+        variant: key of the variant, "conmlp-supcon" or "sgn+streams" for instance, or "module:ROW"; the row itself
+            where the registry does not know it.
         seed: which of its seeds; None takes the smallest.
         device: where it shall run.
         fold: of a cross-validation, which fold's encoder, "subject-3" for instance; None takes the first.
@@ -41,7 +41,7 @@ def load(
     folder = RunFolder.at(run)
     key = variant.key if isinstance(variant, Variant) else variant
     row = variant if isinstance(variant, Variant) else None
-    if ":" in key:
+    if ":" in key or "+" in key:
         (row,) = choose((key,))
         key = row.key
     found = folder.weights_found()

@@ -3,7 +3,7 @@
 A row names its classes as "module:name", so that listing the variants (`--help`) imports nothing heavy. Rows from
 outside stand beside the built-in ones. An installed package declares each as an entry point of the group
 `skelbench.variants`, whose name is the row's key. `--variants module:ROW` takes a row from any module that Python
-finds, the working directory included.
+finds, the working directory included. `A+B` fuses rows, `A+streams` one row on three streams.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from typing import Literal
 from skelbench.errors import SkelbenchError
 from skelbench.runs.looks import COLORS, MARKERS
 from skelbench.runs.results import GROUPS, Group, Published
+from skelbench.training.fused_rows import FUSED_ROWS, STREAMS, fused, streams_of
 from skelbench.training.settings import Settings
 from skelbench.training.stream_rows import STREAM_ROWS
-from skelbench.training.variant import Variant
+from skelbench.training.variant import Member, Variant
 
 ENTRY_POINTS = "skelbench.variants"
 FAMILIES = ("conmlp", "graph", "reference", "modern")
@@ -187,6 +188,7 @@ VARIANTS: tuple[Variant, ...] = (
         marker="h",
     ),
     *STREAM_ROWS,
+    *FUSED_ROWS,
     Variant(
         "majority",
         "Majority class",
@@ -231,14 +233,18 @@ def registry() -> tuple[Variant, ...]:
 
 
 def choose(names: Iterable[str]) -> tuple[Variant, ...]:
-    """Rows by key, group, family, "all" or "module:ROW", each once, in the registry's order; modules' rows last.
+    """Rows by key, group, family, "all", "module:ROW" or "A+B", each once, in the registry's order; the last two last.
 
     Raises:
         VariantError: a name that is none of these; the message lists what there is.
     """
     rows = list(registry())
     wanted: set[str] = set()
+    made: list[Variant] = []
     for name in names:
+        if "+" in name and all(name != row.key for row in rows):
+            made.append(_fused(name, rows))
+            continue
         if ":" in name:
             row = _from_module(name)
             if all(row is not other for other in rows):
@@ -254,10 +260,12 @@ def choose(names: Iterable[str]) -> tuple[Variant, ...]:
             families = dict.fromkeys((*FAMILIES, *(row.family for row in rows)))
             raise VariantError(
                 f"unknown variant '{name}': choose from {', '.join(row.key for row in rows)}; groups "
-                f"{', '.join(GROUPS)}; families {', '.join(families)}; all; or module:ROW for a row of your own"
+                f"{', '.join(GROUPS)}; families {', '.join(families)}; all; module:ROW for a row "
+                "of your own; or A+B and A+streams for rows fused"
             )
         wanted |= keys
-    return tuple(row for row in rows if row.key in wanted)
+    # Fused rows come last: their members may be rows of the same run.
+    return tuple({row.key: row for row in (*(row for row in rows if row.key in wanted), *made)}.values())
 
 
 def require_packages(rows: Iterable[Variant], settings: Settings) -> None:
@@ -280,6 +288,10 @@ def require_stream(rows: Iterable[Variant], settings: Settings) -> None:
         VariantError: a row takes none; the message says what to do.
     """
     for row in rows:
+        if settings.stream is not None and any(member.stream for member in row.members):
+            raise VariantError(
+                f"--stream {settings.stream}: {row.key} fuses all streams; leave the option or the row out"
+            )
         if settings.stream is not None and not row.takes_stream:
             raise VariantError(
                 f"--stream {settings.stream}: {row.key} makes its graphs of joint positions and takes no stream; leave "
@@ -316,6 +328,39 @@ def _from_module(name: str) -> Variant:
     finally:
         sys.path.remove(path)
     return _checked(row, f"--variants {name}")
+
+
+def _fused(name: str, rows: Iterable[Variant]) -> Variant:
+    """The row that `A+B` or `A+streams` names."""
+    known = {row.key: row for row in rows}
+    members: list[Member] = []
+    keys: list[str] = []
+    for part in name.split("+"):
+        if part == STREAMS and members:
+            row = members.pop().row
+            if not row.takes_stream:
+                raise VariantError(
+                    f"--variants {name}: {row.key} makes graphs of positions and takes no streams"
+                )
+            members += streams_of(row)
+            keys.append(STREAMS)
+            continue
+        if ":" not in part and part not in known:
+            raise VariantError(
+                f"--variants {name}: unknown variant '{part}': fuse rows by their keys (tcn+sgn), or a row's streams "
+                f"(sgn+{STREAMS})"
+            )
+        row = _from_module(part) if ":" in part else known[part]
+        if row.group == "control" or row.encoder is None:
+            raise VariantError(
+                f"--variants {name}: {row.key} cannot be fused: only trained rows with an encoder are"
+            )
+        members.append(Member(row))
+        keys.append(row.key)
+    names = [member.name for member in members]
+    if len(set(names)) < max(2, len(names)):
+        raise VariantError(f"--variants {name}: fusing needs two different members or more")
+    return fused("+".join(keys), members)
 
 
 def _checked(row: object, where: str) -> Variant:

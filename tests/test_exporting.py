@@ -23,7 +23,9 @@ from skelbench.variants import choose
 from tests.conftest import command_line, config_of, make_clips
 
 # Every kind of input; the other rows on resampled clips are exported untrained, which takes less time.
-ROWS = ("conmlp-ce", "graph2vec-lstm", "graph2vec-gru", "wl-bag-gru", "tcn")
+ROWS = ("conmlp-ce", "graph2vec-lstm", "graph2vec-gru", "wl-bag-gru", "tcn", "tcn+streams")
+# Members that read padded clips of different streams, or of different lengths.
+APART = "conmlp-ce+tcn"
 UNTRAINED = ("graph-tcn", "sgn", "sit-mlp", "stgcn", "ctr-gcn", "mlp-ntxent", "invariant-linear")
 
 
@@ -33,7 +35,14 @@ def folder(tmp_path_factory):
     skelbench.data.save(make_clips(24), base / "data")
     quick = dict(epochs=1, probe_epochs=1, stream_epochs=1, stream_frames=16, sequence_epochs=1, windows=3)
     results = run(
-        config_of(data=base / "data", device="cpu", out=base / "run", variants=ROWS, embedding="op", **quick)
+        config_of(
+            data=base / "data",
+            device="cpu",
+            out=base / "run",
+            variants=(*ROWS, APART),
+            embedding="op",
+            **quick,
+        )
     )
     assert not results.failures
     return base
@@ -102,6 +111,11 @@ def test_a_twin_that_differs_is_not_written(folder, tmp_path, monkeypatch):
     with pytest.raises(ExportError, match=r"differs from the model by .* nothing was written"):
         export(encoder, tmp_path / "model.pt2")
     assert not list(tmp_path.iterdir())
+
+
+def test_members_that_take_different_inputs_are_refused(folder, tmp_path):
+    with pytest.raises(ExportError, match=r"conmlp-ce\+tcn: its members are shown different numbers"):
+        export(skelbench.load(folder / "run", APART), tmp_path / "model.pt2")
 
 
 def test_the_command(folder, tmp_path, capsys):

@@ -36,7 +36,8 @@ def comma_list(metavar: str, convert: type) -> tyro.constructors.PrimitiveConstr
 
 _VARIANTS_HELP = (
     f"What to train: {', '.join(known_keys())}; or a group: {', '.join(GROUPS)}; or a family: {', '.join(FAMILIES)} "
-    "(slower); or all; or module:ROW for a row of your own."
+    "(slower); or all; or module:ROW for a row of your own; or A+B for rows fused, A+streams for one row fused over "
+    "joints, bones and motion."
 )
 
 

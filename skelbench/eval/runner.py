@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from skelbench.eval.progress import Progress
 from skelbench.eval.protocols.evaluating import evaluate, missing
 from skelbench.eval.resume import Trained, resumed, thrown_away, without
 from skelbench.eval.scoring import Found, score_variant, train
+from skelbench.eval.taken import taken
 from skelbench.models.conmlp import InputShape
 from skelbench.options import as_record
 from skelbench.pages import markdown
@@ -188,13 +190,14 @@ def _train_all(
         shape = loaded.source.any().shape(own)
     dataset = PackedDataset(clips, device, shape)
     streamed = dataset
-    # Rows with a plan make their streams of positions themselves.
-    if (changed := as_stream(clips, stream)) is not clips and any(job.variant.plan is None for job in jobs):
+    if (changed := as_stream(clips, stream)) is not clips and not all(
+        job.variant.makes_streams for job in jobs
+    ):
         streamed = PackedDataset(changed, device, shape)
     lacking = lacking_in(results, jobs)
     progress.plan([job.variant.key for job in lacking])
     for job in jobs:
-        data = streamed if job.variant.plan is None else dataset
+        data = dataset if job.variant.makes_streams else streamed
         if job in lacking:
             _train_one(job, config, folder, results, loaded, data, progress)
         if loaded.ranks.first:
@@ -253,6 +256,8 @@ def _train_one(
     try:
         with _deterministic():
             task = _one_person(task, variant)
+            if loaded.ranks.size == 1:
+                task = replace(task, trained=partial(taken, task, split.fold, folder, results))
             found = _together(loaded.ranks, lambda: train(variant, task))
             if not loaded.ranks.first:
                 return
@@ -292,7 +297,11 @@ def _identity(config: Config, loaded: Loaded, job: Job, initial: Initial | None)
     parts = [hashlib.sha256(part.tobytes()).hexdigest() for part in (split.train, split.test)]
     words = [
         variant.key,
-        *(str(name_of(part)) for part in (variant.recipe, variant.encoder, variant.loss)),
+        *(
+            str(name_of(part))
+            for row in (variant, *(member.row for member in variant.members))
+            for part in (row.recipe, row.encoder, row.loss)
+        ),
         str(job.seed),
         repr(config.settings),
         precision_used(loaded.fabric),

@@ -190,8 +190,9 @@ class RunFolder:
 
     def forget(self, variant: str, seed: int, fold: str = "") -> None:
         """Remove every file of one variant with one seed."""
-        for path in (self.scores, self.weights, self.representations, self.samples, self.checkpoint):
+        for path in (self.scores, self.weights, self.representations, self.samples):
             path(variant, seed, fold).unlink(missing_ok=True)
+        self._forget_checkpoints(variant, seed, fold)
         for path_ in self.path.glob(f"evaluations/*/{job_name(variant, seed, fold)}.npz"):
             path_.unlink()
 
@@ -200,11 +201,15 @@ class RunFolder:
         for partial in self.path.rglob(".*.partial"):
             partial.unlink(missing_ok=True)
         for score in results.scores:
-            path = self.checkpoint(score.variant, score.seed, score.fold)
-            for left in (path, path.with_suffix(".previous")):
-                left.unlink(missing_ok=True)
+            self._forget_checkpoints(score.variant, score.seed, score.fold)
         with suppress(OSError):
             (self.path / "checkpoints").rmdir()
+
+    def _forget_checkpoints(self, variant: str, seed: int, fold: str) -> None:
+        """Remove a training's checkpoint, the one before it, and those of its parts."""
+        path = self.checkpoint(variant, seed, fold)
+        for left in path.parent.glob(f"{path.stem}.*"):
+            left.unlink(missing_ok=True)
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep the folder to this process, see `skelbench.runs.files.locked`."""

@@ -115,6 +115,11 @@ class Checkpoint:
         self._written = -float("inf")
         self._cost = 0.0
 
+    def part(self, name: str) -> Checkpoint:
+        """That of one of several models which are trained in turn; it goes when the whole is discarded."""
+        path = self.path.with_name(f"{self.path.stem}.{name}{self.path.suffix}")
+        return Checkpoint(path, f"{self.identity} {name}")
+
     def restore(self, state: LoopState) -> int:
         """Put `state` where it was; the number of finished epochs, 0 where the training starts.
 
@@ -162,7 +167,7 @@ class Checkpoint:
 
     def discard(self) -> None:
         """The training is scored: nothing is left to resume."""
-        for path in (self.path, self.previous):
+        for path in self.path.parent.glob(f"{self.path.stem}.*"):
             path.unlink(missing_ok=True)
         if self.path.parent.exists() and not any(self.path.parent.iterdir()):
             self.path.parent.rmdir()

@@ -27,6 +27,10 @@ def _silent(log: EpochLog) -> None:
     pass
 
 
+def _not_trained(variant: object) -> None:
+    return None
+
+
 def _unwatched(epoch: int, encoder: nn.Module) -> None:
     pass
 
@@ -51,6 +55,8 @@ class Task:
     """Where the training is kept and resumed from."""
     embeddings: Path | None = None
     """Folder of the graph family's embeddings, by content."""
+    trained: Callable[[Any], Fitted | None] = _not_trained
+    """`trained(variant)`: a row as it was trained on this task before, in the same run; None where it was not."""
     initial: Initial | None = None
     """Stored weights that the encoder starts from; None: it starts at random."""
     ranks: Ranks = ALONE
@@ -105,6 +111,8 @@ class Fitted:
     history: list[EpochLog] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     """How the training was set up, in the order of its stages."""
+    taken_s: float = 0.0
+    """Seconds of trainings that were taken as they were, not made here."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the result should know, such as what was left out, for the run's caveats."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from skelbench.runs.results import Group, Published, VariantInfo
 from skelbench.training.plan import Plan
-from skelbench.training.settings import Settings
+from skelbench.training.settings import InputStream, Settings
 
 if TYPE_CHECKING:
     from skelbench.training.task import Fitted, Task
@@ -46,6 +46,8 @@ class Variant:
     """Cell of a recurrent classifier."""
     plan: Plan | None = None
     """Rows on resampled clips: streams, views and optimizer; the encoder is then given a StreamShape."""
+    members: tuple[Member, ...] = ()
+    """Rows that are fused; such a row has no encoder of its own."""
     one_person: bool = False
     """Clips of several people are left out (`--two-person drop`), or each person is kept as a component."""
     takes_stream: bool = True
@@ -89,6 +91,11 @@ class Variant:
         """Self-supervised: only the other view of the same clip is a positive."""
         return self.group == "self-supervised"
 
+    @property
+    def makes_streams(self) -> bool:
+        """Whether its recipe makes streams of positions itself; other rows are given clips that are one already."""
+        return self.plan is not None or bool(self.members)
+
     def fit(self, task: Task) -> Fitted:
         """Train on the task's training clips and predict its whole test split."""
         fitted: Fitted = resolve(self.recipe)(task, self)
@@ -100,6 +107,20 @@ class Variant:
             return None
         given = {name: getattr(settings, name) for name in self.loss_options}
         return resolve(self.loss)(**{name: value for name, value in given.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the rows that a row fuses."""
+
+    row: Variant
+    stream: InputStream | None = None
+    """What it is shown; None: as alone."""
+
+    @property
+    def name(self) -> str:
+        """`sgn`, or `sgn-bone`."""
+        return f"{self.row.key}-{self.stream}" if self.stream else self.row.key
 
 
 def resolve(reference: Reference) -> Callable[..., Any]:

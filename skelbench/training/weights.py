@@ -71,13 +71,18 @@ def load(path: Path, variant: Variant, device: str = "cpu") -> Encoder:
     built, weights = read(path)
     if variant.encoder is None and variant.restore is None:
         raise WeightsError(f"{path}: {variant.key} has no encoder of clips")
-    restore: Restore = resolve(variant.restore) if variant.restore else _restore_encoder
     try:
-        model, inputs = restore(variant, built, weights)
+        model, inputs = restored(variant, built, weights)
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(f"{path} does not fit {variant.key} of this version: {reason}") from error
     return Encoder(model, inputs, built, torch.device(device))
+
+
+def restored(variant: Variant, built: BuiltFrom, weights: dict[str, Tensor]) -> tuple[nn.Sequential, Inputs]:
+    """Encoder and classifier from the tensors of a weights file, see `Restore`."""
+    restore: Restore = resolve(variant.restore) if variant.restore else _restore_encoder
+    return restore(variant, built, weights)
 
 
 def _restore_encoder(

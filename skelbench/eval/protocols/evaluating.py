@@ -52,6 +52,7 @@ def evaluate(
         except SkelbenchError as error:
             caveat = f"{variant.key}, seed {task.seed}: {protocol} was left out: {error}"
             results.info.caveats += [caveat] if caveat not in results.info.caveats else []
+            results.save(folder.results)
             continue
         results.evaluations.append(_stored(found, protocol, frozen, fold, folder, results))
         results.save(folder.results)

@@ -32,6 +32,8 @@ def finetune(frozen: Frozen, argument: str) -> Found:
         FineTuningError: the row's encoder is no module that its own recipe trains on clips.
     """
     variant, task = frozen.variant, frozen.task
+    if variant.members:
+        raise FineTuningError(f"{variant.key} fuses trained rows: fine-tune each as a row of its own")
     trained: nn.Module = frozen.encoder.model[0]
     if isinstance(trained, Centred):
         trained = trained.encoder
