@@ -16,6 +16,7 @@ from rich.text import Text
 
 from skelbench.cli.remaining import Remaining, in_words
 from skelbench.eval.progress import Progress
+from skelbench.pages import protocols
 from skelbench.pages.tables import columns, footnotes, headline, score_line, tables
 from skelbench.pages.text import clean
 from skelbench.runs.files import FileError, reason
@@ -130,6 +131,11 @@ class Terminal(Progress):
         self._stop()
         self._print()
         self._print(results_table(results))
+        titles, found = protocols.table(results)
+        if found:
+            self._print()
+            self._print(grid_of(titles, found))
+            self._say(protocols.READING)
         for line in footnotes(results):
             self._say(line)
         self._print()
@@ -200,7 +206,12 @@ def results_table(results: Results) -> Table:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
-    """Print a table of text as it is; its first `left` columns are text, the others numbers."""
+    """Print a table of text, see `grid_of`."""
+    Console(highlight=False, soft_wrap=True).print(grid_of(titles, rows, left))
+
+
+def grid_of(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> Table:
+    """A table of text as it is; its first `left` columns are text, the others numbers."""
     grid = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
     cells = [[clean(cell) for cell in row] for row in rows]
     for place, title in enumerate(titles):
@@ -213,4 +224,4 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
         )
     for row in cells:
         grid.add_row(*map(Text, row))
-    Console(highlight=False, soft_wrap=True).print(grid)
+    return grid

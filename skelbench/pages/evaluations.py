@@ -1,4 +1,4 @@
-"""The part of a page that the protocols of `--evaluate` fill, and what is said of rows against the best control."""
+"""Rows against the best control, and the curves that the protocol `robust` fills."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from matplotlib.ticker import MaxNLocator
 
 from skelbench.pages import charts
 from skelbench.pages.overview import Dot
+from skelbench.pages.protocols import of
 from skelbench.pages.verdicts import interval_words
-from skelbench.runs.evaluations import Evaluation
 from skelbench.runs.folder import RunFolder
-from skelbench.runs.numbers import points, probability, spread
+from skelbench.runs.numbers import points, probability
 from skelbench.runs.results import Results
 from skelbench.runs.significance import ClipScores, Comparison, compare, holm, pooled, pooled_interval
 
@@ -53,34 +53,6 @@ class Against:
 
 
 AGAINST_TITLES = ("variant", "read out by", "best control", "points (95 % interval)", "p", "verdict")
-
-
-def protocols(results: Results) -> list[str]:
-    """The protocols of the run, in the order in which they were first computed."""
-    return list(dict.fromkeys(found.protocol for found in results.evaluations))
-
-
-def table(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Titles and cells: a row per variant, a column per protocol; top-1 in per cent over seeds (and lists)."""
-    shown = protocols(results)
-    rows = []
-    for row, _ in results.rows():
-        own = _of(results, row.key)
-        if own:
-            rows.append([row.key, *(_cell(own.get(protocol, [])) for protocol in shown)])
-    return ["variant", *(f"{protocol}, %" for protocol in shown)], rows
-
-
-def words(results: Results) -> list[str]:
-    """How each protocol was done, where the variants agree on it."""
-    said: dict[str, list[str]] = {}
-    for found in results.evaluations:
-        if found.words and found.words not in said.setdefault(found.protocol, []):
-            said[found.protocol].append(found.words)
-    return [
-        f"{protocol}: {own[0]}" if len(own) == 1 else f"{protocol}: {len(own)} settings, in results.json"
-        for protocol, own in said.items()
-    ]
 
 
 def against_controls(
@@ -150,7 +122,7 @@ def curves(results: Results, dots: Sequence[Dot]) -> list[tuple[str, str]]:
 def _line(results: Results, variant: str, what: str) -> list[tuple[float, float, float, float]]:
     """Amount, mean top-1 over seeds and its interval, in per cent; the clips as they are have amount 0."""
     counts: dict[float, list[tuple[int, int, int]]] = {}
-    for found in _of(results, variant).get("robust", []):
+    for found in of(results, variant).get("robust", []):
         own = [(point.amount, point.correct) for point in found.points if point.what == what]
         for amount, correct in [(0.0, found.correct or 0), *own] if own else []:
             counts.setdefault(amount, []).append((found.seed, correct, found.n_test))
@@ -160,17 +132,3 @@ def _line(results: Results, variant: str, what: str) -> list[tuple[float, float,
         share = statistics.mean(correct / total for _, correct, total in own_counts)
         line.append((amount, 100 * share, 100 * low, 100 * high))
     return line
-
-
-def _of(results: Results, variant: str) -> dict[str, list[Evaluation]]:
-    found: dict[str, list[Evaluation]] = {}
-    for item in results.evaluations:
-        if item.variant == variant:
-            found.setdefault(item.protocol, []).append(item)
-    return found
-
-
-def _cell(found: Sequence[Evaluation]) -> str:
-    """Mean and deviation over seeds; over all lists of all seeds, where there are lists."""
-    values = [value for item in found for value in (item.draws or [item.top1])]
-    return spread(values) if values else "-"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from skelbench.pages import protocols
 from skelbench.pages.tables import columns, fold_table, footnotes, headline, tables
 from skelbench.pages.text import clean
 from skelbench.pages.text import markdown as escape
@@ -34,6 +35,12 @@ def markdown(results: Results) -> str:
     if folds := fold_table(results):
         escaped = [[escape(cell) for cell in line] for line in folds]
         parts += ["## Folds", "", *_table(escaped[0], escaped[1:]), ""]
+    titles, found = protocols.table(results)
+    if found:
+        escaped = [[escape(cell) for cell in line] for line in found]
+        said = [protocols.READING, *protocols.words(results)]
+        parts += ["## Further protocols", "", *_table([escape(title) for title in titles], escaped), ""]
+        parts += [*(f"- {escape(line)}" for line in said), ""]
     parts += ["## How to read this", "", *(f"- {escape(line)}" for line in footnotes(results)), ""]
     # Within an indented block nothing is escaped, and nothing needs to be: it is one line.
     parts += ["## How to repeat it", "", f"    {clean(info.command)}", ""]

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
-from skelbench.pages import base, charts, evaluations, overview, verdicts
+from skelbench.pages import base, charts, evaluations, overview, protocols, verdicts
 from skelbench.pages.marks import Fill, mark
 from skelbench.pages.overview import Dot
 from skelbench.pages.tables import columns, comparable, computes, fold_table, footnotes, published, tables
@@ -102,8 +102,9 @@ def render(results: Results, folder: RunFolder) -> str:
         speed_charts=cost_charts([(dot, results.of(dot.name)) for dot in dots], SPEEDS),
         against=[found.cells for found in evaluations.against_controls(results, folder, scores)],
         against_titles=evaluations.AGAINST_TITLES,
-        evaluated=evaluations.table(results),
-        evaluated_words=evaluations.words(results),
+        evaluated=protocols.table(results),
+        evaluated_reading=protocols.READING,
+        evaluated_words=protocols.words(results),
         curves=evaluations.curves(results, dots),
         matrix_keys=list(scores),
         matrix=verdicts.matrix(list(scores), comparisons),

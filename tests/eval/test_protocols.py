@@ -16,7 +16,7 @@ from skelbench.eval.protocols import finetune
 from skelbench.eval.protocols.perturb import PERTURBATIONS, Body, limbs, perturbed
 from skelbench.eval.protocols.semi import DRAWS, labelled
 from skelbench.eval.protocols.words import PROTOCOLS, evaluator, joined
-from skelbench.pages.evaluations import table
+from skelbench.pages.protocols import table
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.merge import merge
 from skelbench.training.tensors import load_tensors
@@ -320,11 +320,11 @@ def test_merged_runs_keep_what_was_found(data, tmp_path):
 
 def test_the_page_shows_the_protocols_the_curves_and_the_controls(finished):
     text = finished.page.read_text()
-    for word in ("Further protocols", "semi:0.2, %", "noise, cm", "Self-supervised rows against"):
+    for word in ("Further protocols", "semi:0.2 %", "noise, cm", "Self-supervised rows against"):
         assert word in text
     titles, rows = table(finished.load())
     assert {row[0] for row in rows} == set(WITH_ENCODER)
-    assert titles == ["variant", *(f"{name}, %" for name in joined(ALL))]
+    assert titles == ["variant", *(f"{name} %" for name in joined(ALL))]
     assert text.count('<th scope="row">tcn-ntxent</th><td>classifier</td>') == 1
     assert text.count('<th scope="row">tcn-ntxent</th><td>1-NN</td>') == 1
 
