@@ -52,7 +52,7 @@ def level_flags() -> list[str]:
 def count(folder: Path) -> dict[str, int]:
     """Instructions of each kernel."""
     program = folder / "driver"
-    sources = [HERE / "driver.cpp", *sorted(CSRC.glob("*/cpu.cpp"))]
+    sources = [HERE / "driver.cpp", CSRC / "isa" / "scratch.cpp", *sorted(CSRC.glob("*/cpu.cpp"))]
     command = [compiler(), *FLAGS, *level_flags(), *map(str, sources), "-o", str(program)]
     subprocess.run(command, check=True)
     counts = {}

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "augment/checks.h"
-#include "host/pages.h"
 #include "isa/dispatch.h"
+#include "isa/pages.h"
 
 namespace skelbench::augment {
 namespace {

@@ -38,8 +38,8 @@ void weigh_plain(const Tile<V>& t, const Terms<V>& terms, const Backward<typenam
 
 // Any other tile. The positives' share is subtracted here, before anything is rounded or summed. On
 // well-separated classes it nearly cancels the softmax weight, and the difference is the gradient.
-template <class V, class P>
-void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& b,
+template <class V>
+void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const Tiled<V>& a, const Tiled<V>& b,
                   const Backward<typename V::scalar_type>& in, typename V::scalar_type* out) {
     using T = typename V::scalar_type;
     constexpr int W = V::width;
@@ -71,57 +71,71 @@ void weigh_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& 
     }
 }
 
-// Sums gradients in class order, in padded rows. `scatter` writes them in the caller's order.
-template <class P>
+// Sums gradients in class order, in padded rows, which the end writes in the caller's order.
+template <class V>
 class Gradient {
-    using T = typename P::vector::scalar_type;
+    using T = typename V::scalar_type;
 
 public:
-    Gradient(const P& rows, T* out)
-        : rows_(rows), out_(out), sums_(rows.direct() || !out ? 0 : rows.rows.n * rows.stride, true) {
-        if (out && rows.direct()) std::memset(out, 0, rows.rows.n * rows.d * sizeof(T));
-    }
+    // out: null if the gradient is not wanted. sums: memory for padded rows, if the rows cannot be summed in
+    // out.
+    Gradient(const Tiled<V>& rows, T* out, T* sums)
+        : rows_(rows), out_(out), sums_(rows.direct() ? out : sums) {}
     bool wanted() const { return out_ != nullptr; }
-    T* row(int64_t i) const { return (rows_.direct() ? out_ : sums_.get()) + i * rows_.stride; }
-    void scatter(const Problem<T>& p) const {
+    T* row(int64_t i) const { return sums_ + i * rows_.stride; }
+    // Before the first sum and after the last one of a range of tiles.
+    void begin(int64_t first, int64_t end) const {
+        if (wanted()) std::memset(row(first * kTile), 0, count(first, end) * rows_.stride * sizeof(T));
+    }
+    void end(int64_t first, int64_t end) const {
         if (!wanted() || rows_.direct()) return;
-        in_threads(p, rows_.rows.n, 2048, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i)
-                std::memcpy(out_ + rows_.rows.order[i] * rows_.d, row(i), rows_.d * sizeof(T));
-        });
+        for (int64_t i = first * kTile; i < first * kTile + count(first, end); ++i)
+            std::memcpy(out_ + rows_.rows.order[i] * rows_.d, row(i), rows_.d * sizeof(T));
     }
 
 private:
-    const P& rows_;
-    T* out_;
-    Buffer<T> sums_;
+    int64_t count(int64_t first, int64_t end) const {
+        return min64(rows_.rows.n, end * kTile) - first * kTile;
+    }
+    const Tiled<V>& rows_;
+    T *out_, *sums_;
 };
 
 template <class P, class T>
 void backward(const PackedProblem<P, T>& packed, const Backward<T>& in) {
     using V = typename P::vector;
     const Problem<T>& p = packed.p;
-    const P &a = packed.a, &b = packed.b;
+    const Tiled<V>&a = packed.a, &b = packed.b;
     const Kept<T>& kept = packed.kept;
     const Terms<V> terms(p);
-    const Gradient<P> grad_a(a, in.grad_anchors), grad_own_b(b, p.square ? nullptr : in.grad_contrasts);
-    const Gradient<P>& grad_b = p.square ? grad_a : grad_own_b;
-
-    for_each_tile_pair(p, a, b, [&](int64_t ti, int64_t tj) {
+    const Gradient<V> grad_a(a, in.grad_anchors, packed.sums(false)),
+        grad_own_b(b, p.square ? nullptr : in.grad_contrasts, packed.sums(true));
+    const Gradient<V>& grad_b = p.square ? grad_a : grad_own_b;
+    const auto begin = [&](bool of_b, int64_t first, int64_t end) {
+        (of_b ? grad_b : grad_a).begin(first, end);
+    };
+    const auto end = [&](bool of_b, int64_t first, int64_t end) { (of_b ? grad_b : grad_a).end(first, end); };
+    if (!a.tiles || !b.tiles) {
+        // No pair at all.
+        begin(false, 0, a.tiles), end(false, 0, a.tiles);
+        begin(true, 0, b.tiles), end(true, 0, b.tiles);
+        return;
+    }
+    const auto pair = [&](int64_t thread, int64_t ti, int64_t tj) {
         alignas(64) T w[kTile * kTile];
+        const auto& operands = packed.operands(thread);
         const Tile<V> t =
-            kept.any() ? tile_at(p, a, b, ti, tj, kept.tile(ti, tj)) : similarities(p, a, b, ti, tj, w);
+            kept.any() ? tile_at(p, a, b, ti, tj, kept.tile(ti, tj)) : similarities(p, operands, ti, tj, w);
         if (t.plain && p.k2 == 0) return;
         if (!t.plain) {
             weigh_masked(t, terms, a, b, in, w);
         } else {
             kept.any() ? weigh_plain<V, true>(t, terms, in, w) : weigh_plain<V, false>(t, terms, in, w);
         }
-        a.add_gradients(ti, b, tj, w, grad_a.wanted() ? grad_a.row(t.i) : nullptr,
-                        grad_b.wanted() && !t.diagonal ? grad_b.row(t.j) : nullptr);
-    });
-    grad_a.scatter(p);
-    grad_own_b.scatter(p);
+        operands.a.add_gradients(ti, operands.b, tj, w, grad_a.wanted() ? grad_a.row(t.i) : nullptr,
+                                 grad_b.wanted() && !t.diagonal ? grad_b.row(t.j) : nullptr);
+    };
+    for_each_tile_pair(p, a, b, pair, begin, end);
 }
 
 }  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu

@@ -107,21 +107,23 @@ private:
 template <class Product>
 class PackedPairs : public Tiled<f32> {
 public:
-    PackedPairs(const Problem<float>& p, const Rows<float>& r)
-        : Tiled<f32>(r, p.d),
-          depth_(ceil_div(p.d, 32) * 16),
-          across_(tiles * kTile * depth_),
-          panels_(tiles * kTile * depth_),
-          down_(tiles * kHalf * stride) {
-        in_threads(p, tiles, 4, [&](int64_t begin, int64_t end) {
-            for (int64_t t = begin; t < end; ++t) pack(t);
-        });
+    // Numbers in the memory of an operand.
+    static int64_t size(const Tiled<f32>& of) {
+        return of.tiles * (2 * kTile * depth(of) + kHalf * of.stride);
+    }
+    PackedPairs(const Tiled<f32>& of, float* memory, bool alone)
+        : Tiled<f32>(of),
+          depth_(depth(of)),
+          across_(memory),
+          panels_(across_ + tiles * kTile * depth_),
+          down_(panels_ + tiles * kTile * depth_) {
+        pack_tiles(tiles, alone, [&](int64_t t) { pack(t); });
     }
 
     void similarities(int64_t ti, const PackedPairs& b, int64_t tj, int64_t vectors, float* s) const {
-        Product::template multiply<false>(count(ti), vectors, depth_,
-                                          {across_.get() + ti * kTile * depth_, depth_, 1,
-                                           b.panels_.get() + tj * kTile * depth_, kTile, s, kTile});
+        Product::template multiply<false>(
+            count(ti), vectors, depth_,
+            {across_ + ti * kTile * depth_, depth_, 1, b.panels_ + tj * kTile * depth_, kTile, s, kTile});
     }
     // A weight is rounded to bfloat16 here, when it has all its terms.
     void add_gradients(int64_t ti, const PackedPairs& b, int64_t tj, const float* w, float* own,
@@ -131,14 +133,12 @@ public:
         if (own) {
             round_rows(w, m, ceil_div(n, f32::width), pairs);
             Product::template multiply<true>(
-                m, vectors, kHalf,
-                {pairs, kHalf, 1, b.down_.get() + tj * kHalf * stride, stride, own, stride});
+                m, vectors, kHalf, {pairs, kHalf, 1, b.down_ + tj * kHalf * stride, stride, own, stride});
         }
         if (other) {
             round_columns(w, m, ceil_div(n, f32::width), pairs);
             Product::template multiply<true>(
-                n, vectors, kHalf,
-                {pairs, kHalf, 1, down_.get() + ti * kHalf * stride, stride, other, stride});
+                n, vectors, kHalf, {pairs, kHalf, 1, down_ + ti * kHalf * stride, stride, other, stride});
         }
     }
 
@@ -193,9 +193,9 @@ private:
             const uint32_t pair = low >> 16 | (high & 0xffff0000u);
             std::memcpy(to, &pair, sizeof(pair));
         };
-        float* const across = across_.get() + tile * kTile * depth_;
-        float* const panel = panels_.get() + tile * kTile * depth_;
-        float* const down = down_.get() + tile * kHalf * stride;
+        float* const across = across_ + tile * kTile * depth_;
+        float* const panel = panels_ + tile * kTile * depth_;
+        float* const down = down_ + tile * kHalf * stride;
         for (int64_t r = 0; r < kTile; ++r) {
             const uint32_t* const row = copy.get() + r * wide;
             for (int64_t q = 0; q < depth_; ++q) put(across + r * depth_ + q, row[2 * q], row[2 * q + 1]);
@@ -208,9 +208,10 @@ private:
     }
 
     // Pairs along a row, padded to whole AMX tiles.
+    static int64_t depth(const Tiled<f32>& of) { return ceil_div(of.d, 32) * 16; }
     int64_t depth_;
     // Per tile: pairs along the rows, kTile x depth_; the transpose; pairs along the columns, kHalf x stride.
-    Buffer<float> across_, panels_, down_;
+    float *across_, *panels_, *down_;
 };
 
 }  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu

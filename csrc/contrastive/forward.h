@@ -41,8 +41,8 @@ void add_plain(const Tile<V>& t, const Terms<V>& terms, Sums<V>& sums) {
 
 // Any other tile: classes meet, an anchor meets itself, the tile is not full, or every anchor has its own
 // shift.
-template <class V, class P>
-void add_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& b,
+template <class V>
+void add_masked(const Tile<V>& t, const Terms<V>& terms, const Tiled<V>& a, const Tiled<V>& b,
                 const Forward<typename V::scalar_type>& out, Sums<V>& sums) {
     constexpr int W = V::width;
     const V zero = V::set(0);
@@ -76,15 +76,15 @@ void add_masked(const Tile<V>& t, const Terms<V>& terms, const P& a, const P& b,
 
 // Per anchor the largest exponent of its terms, which is its shift where a shared shift is not safe
 // (shift.h).
-template <class V, class P>
-void largest_exponents(const Problem<typename V::scalar_type>& p, const P& a, const P& b,
-                       const Terms<V>& terms, typename V::scalar_type* shift) {
-    using T = typename V::scalar_type;
+template <class V, class P, class T>
+void largest_exponents(const PackedProblem<P, T>& packed, const Terms<V>& terms, T* shift) {
     constexpr int W = V::width;
+    const Problem<T>& p = packed.p;
+    const Tiled<V>&a = packed.a, &b = packed.b;
     const V none = V::set(T(kNone));
-    for_each_tile_pair(p, a, b, [&](int64_t ti, int64_t tj) {
+    for_each_tile_pair(p, a, b, [&](int64_t thread, int64_t ti, int64_t tj) {
         alignas(64) T s[kTile * kTile], col[kTile];
-        const Tile<V> t = similarities(p, a, b, ti, tj, s);
+        const Tile<V> t = similarities(p, packed.operands(thread), ti, tj, s);
         V cols[kTile / W];
         for (int64_t v = 0; v < kTile / W; ++v) cols[v] = none;
         for (int64_t r = 0; r < t.m; ++r) {
@@ -114,19 +114,20 @@ void forward(const PackedProblem<P, T>& packed, const Forward<T>& out) {
     using V = typename P::vector;
     constexpr int W = V::width;
     const Problem<T>& p = packed.p;
-    const P &a = packed.a, &b = packed.b;
+    const Tiled<V>&a = packed.a, &b = packed.b;
     const Kept<T>& kept = packed.kept;
     const Terms<V> terms(p);
 
     for (int64_t i = 0; i < p.anchors.n; ++i) out.sum[i] = out.positive[i] = 0;
     for (int64_t i = 0; i < p.anchors.n + skelbench::contrastive::kPad; ++i)
         out.shift[i] = p.shared_shift ? static_cast<T>(p.shift) : T(kNone);
-    if (!p.shared_shift) largest_exponents(p, a, b, terms, out.shift);
+    if (!p.shared_shift) largest_exponents(packed, terms, out.shift);
 
-    for_each_tile_pair(p, a, b, [&](int64_t ti, int64_t tj) {
+    for_each_tile_pair(p, a, b, [&](int64_t thread, int64_t ti, int64_t tj) {
         alignas(64) T passing[kTile * kTile];
         Sums<V> sums;
-        const Tile<V> t = similarities(p, a, b, ti, tj, kept.any() ? kept.tile(ti, tj) : passing);
+        const Tile<V> t =
+            similarities(p, packed.operands(thread), ti, tj, kept.any() ? kept.tile(ti, tj) : passing);
         if (t.plain && p.k2 == 0) return;
         std::memset(sums.row, 0, sizeof(sums.row));
         std::memset(sums.row_positive, 0, sizeof(sums.row_positive));

@@ -15,14 +15,13 @@ using skelbench::contrastive::Rows;
 // Rows and columns of a tile of similarities. It has 16 KB and stays in the first-level cache.
 inline constexpr int64_t kTile = 64;
 
-// parallel_for, or in this thread alone.
-template <class T, class F>
-void in_threads(const Problem<T>& p, int64_t count, int64_t grain, const F& f) {
-    if (p.threads > 1) {
-        parallel_for(count, grain, f);
-    } else if (count > 0) {
-        f(0, count);
-    }
+// Calls pack(tile) for all tiles, in threads or in this one alone.
+template <class F>
+void pack_tiles(int64_t tiles, bool alone, const F& pack) {
+    const auto range = [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) pack(t);
+    };
+    alone ? range(0, tiles) : parallel_for(tiles, 4, range);
 }
 
 // The rows of an operand, in tiles.
@@ -39,6 +38,11 @@ struct Tiled {
     int64_t count(int64_t tile) const { return min64(kTile, rows.n - tile * kTile); }
     const int32_t* cls(int64_t tile) const { return rows.cls + tile * kTile; }
     int32_t last_class(int64_t tile) const { return rows.cls[tile * kTile + count(tile) - 1]; }
+    // So many numbers, rounded up to whole cache lines.
+    static int64_t whole(int64_t count) {
+        constexpr int64_t line = 64 / sizeof(T);
+        return ceil_div(count, line) * line;
+    }
     // Whether the rows can be read where they are.
     bool direct() const { return rows.identity && stride == d; }
 };
@@ -51,16 +55,17 @@ class Packed : public Tiled<V> {
 public:
     using Tiled<V>::rows, Tiled<V>::d, Tiled<V>::stride, Tiled<V>::tiles, Tiled<V>::count, Tiled<V>::direct;
 
-    Packed(const Problem<T>& p, const Rows<T>& r)
-        : Tiled<V>(r, p.d), copy_(direct() ? 0 : r.n * stride), panels_(tiles * kTile * p.d) {
-        in_threads(p, tiles, 4, [&](int64_t begin, int64_t end) {
-            for (int64_t t = begin; t < end; ++t) pack(t);
-        });
+    // Numbers in the memory of an operand: a copy of the rows in class order, unless they are read where they
+    // are, and the panels.
+    static int64_t size(const Tiled<V>& of) { return of.whole(copied(of) + of.tiles * kTile * of.d); }
+    Packed(const Tiled<V>& of, T* memory, bool alone)
+        : Tiled<V>(of), copy_(memory), panels_(memory + copied(of)) {
+        pack_tiles(tiles, alone, [&](int64_t t) { pack(t); });
     }
     // The rows of a tile, count x stride.
-    const T* row(int64_t tile) const { return (direct() ? rows.data : copy_.get()) + tile * kTile * stride; }
+    const T* row(int64_t tile) const { return (direct() ? rows.data : copy_) + tile * kTile * stride; }
     // The same rows transposed, d x kTile.
-    const T* panel(int64_t tile) const { return panels_.get() + tile * kTile * d; }
+    const T* panel(int64_t tile) const { return panels_ + tile * kTile * d; }
 
     // s = the rows of tile ti times the rows of b's tile tj, `vectors` wide.
     void similarities(int64_t ti, const Packed& b, int64_t tj, int64_t vectors, T* s) const {
@@ -75,23 +80,23 @@ public:
     }
 
 private:
+    static int64_t copied(const Tiled<V>& of) { return of.direct() ? 0 : of.rows.n * of.stride; }
     void pack(int64_t tile) {
         const int64_t n = count(tile);
         if (!direct()) {
             for (int64_t r = 0; r < n; ++r) {
-                T* to = copy_.get() + (tile * kTile + r) * stride;
+                T* to = copy_ + (tile * kTile + r) * stride;
                 std::memcpy(to, rows.data + rows.order[tile * kTile + r] * d, d * sizeof(T));
                 for (int64_t c = d; c < stride; ++c) to[c] = 0;
             }
         }
         const T* from = row(tile);
-        T* to = panels_.get() + tile * kTile * d;
+        T* to = panels_ + tile * kTile * d;
         transpose_copy<V>(from, stride, n, d, to, kTile);
         for (int64_t c = 0; c < d && n < kTile; ++c)
             std::memset(to + c * kTile + n, 0, (kTile - n) * sizeof(T));
     }
-    Buffer<T> copy_;
-    Buffer<T> panels_;
+    T *copy_, *panels_;
 };
 
 }  // namespace skelbench::SKELBENCH_ISA::contrastive_cpu

@@ -85,12 +85,18 @@ private:
     int64_t lanes_, rounds_;
 };
 
-// Calls f(a, b) for every pair of blocks, in one parallel region. A call waits for the earlier rounds of both
-// blocks.
-template <class Rounds, class T, class F>
+// Calls f(thread, a, b) for every pair of blocks, in one parallel region; the threads are numbered from 0. A
+// call waits for the earlier rounds of both blocks. first(of_b, block) and last(of_b, block) are called for
+// every block of either side before its first and after its last pair, by the thread of that pair.
+template <class Rounds, class T, class F, class First, class Last>
 void for_each_block_pair(const Rounds& rounds, const Problem<T>& p, const Progress& a, const Progress& b,
-                         const F& f) {
+                         const F& f, const First& first, const Last& last) {
     if (!rounds.rounds()) return;
+    const bool one_side = &a == &b;
+    const auto for_blocks = [&](const Pair& pair, const auto& call) {
+        if (!a.idle(pair.a)) call(false, pair.a);
+        if (!b.idle(pair.b) && !(one_side && pair.a == pair.b)) call(!one_side, pair.b);
+    };
     const Lanes lanes(min64(p.threads, rounds.slots(rounds.rounds() - 1)), rounds.rounds());
     // Seconds of the fastest pair of each thread, 0 without one.
     const Buffer<double> fastest(lanes.count(), true);
@@ -102,12 +108,14 @@ void for_each_block_pair(const Rounds& rounds, const Problem<T>& p, const Progre
                 const Pair pair = rounds.pair(round, slot);
                 a.wait(pair.a, round);
                 b.wait(pair.b, round);
+                if (round == 0) for_blocks(pair, first);
                 const double start = seconds();
                 if (!a.idle(pair.a) && !b.idle(pair.b)) {
-                    f(pair.a, pair.b);
+                    f(own, pair.a, pair.b);
                     const double taken = seconds() - start;
                     if (best == 0 || taken < best) best = taken;
                 }
+                if (round == rounds.rounds() - 1) for_blocks(pair, last);
                 a.complete(pair.a, round);
                 b.complete(pair.b, round);
             }
@@ -128,24 +136,37 @@ inline int64_t tiles_per_block(int64_t tiles) {
     return tiles <= 16 ? 1 : tiles <= 64 ? 2 : tiles <= 256 ? 4 : 8;
 }
 
-// Calls f(a_tile, b_tile) for every pair of tiles; in the square form for every unordered pair. No tile is in
-// two calls at a time.
-template <class T, class P, class F>
-void for_each_tile_pair(const Problem<T>& p, const P& a, const P& b, const F& f) {
+// Does nothing with the tiles of a block.
+inline void untouched(bool, int64_t, int64_t) {}
+
+// Calls f(thread, a_tile, b_tile) for every pair of tiles; in the square form for every unordered pair. No
+// tile is in two calls at a time. first(of_b, begin, end) and last(of_b, begin, end) are called for ranges of
+// tiles of either side before their first and after their last pair, by the thread of that pair, which has
+// their sums in its cache.
+template <class T, class P, class F, class First = decltype(&untouched), class Last = decltype(&untouched)>
+void for_each_tile_pair(const Problem<T>& p, const P& a, const P& b, const F& f,
+                        const First& first = &untouched, const Last& last = &untouched) {
     const int64_t size = tiles_per_block(a.tiles > b.tiles ? a.tiles : b.tiles);
-    const auto block_pair = [&](int64_t block_a, int64_t block_b) {
+    const auto pairs = [&](int64_t thread, int64_t block_a, int64_t block_b) {
         const int64_t a_end = min64(a.tiles, (block_a + 1) * size),
                       b_end = min64(b.tiles, (block_b + 1) * size);
         for (int64_t i = block_a * size; i < a_end; ++i)
-            for (int64_t j = p.square && block_a == block_b ? i : block_b * size; j < b_end; ++j) f(i, j);
+            for (int64_t j = p.square && block_a == block_b ? i : block_b * size; j < b_end; ++j)
+                f(thread, i, j);
     };
+    const auto tiles_of = [&](const auto& call) {
+        return [&, size](bool of_b, int64_t block) {
+            call(of_b, block * size, min64((of_b ? b : a).tiles, (block + 1) * size));
+        };
+    };
+    const auto begin = tiles_of(first), end = tiles_of(last);
     const int64_t a_blocks = ceil_div(a.tiles, size), b_blocks = ceil_div(b.tiles, size);
     const Progress of_a(a_blocks), of_b(p.square ? 0 : b_blocks);
     if (p.square) {
-        for_each_block_pair(skelbench::contrastive::SquareRounds{a_blocks}, p, of_a, of_a, block_pair);
+        for_each_block_pair(skelbench::contrastive::SquareRounds{a_blocks}, p, of_a, of_a, pairs, begin, end);
     } else {
-        for_each_block_pair(skelbench::contrastive::RectangleRounds{a_blocks, b_blocks}, p, of_a, of_b,
-                            block_pair);
+        for_each_block_pair(skelbench::contrastive::RectangleRounds{a_blocks, b_blocks}, p, of_a, of_b, pairs,
+                            begin, end);
     }
 }
 

@@ -44,10 +44,9 @@ struct Tile {
 };
 
 // The tile (ti, tj) with memory s, whose content is left to the caller.
-template <class T, class P>
-Tile<typename P::vector> tile_at(const Problem<T>& p, const P& a, const P& b, int64_t ti, int64_t tj, T* s) {
-    Tile<typename P::vector> t{p,           ti * kTile,           tj * kTile, a.count(ti),
-                               b.count(tj), p.square && ti == tj, false,      s};
+template <class V, class T>
+Tile<V> tile_at(const Problem<T>& p, const Tiled<V>& a, const Tiled<V>& b, int64_t ti, int64_t tj, T* s) {
+    Tile<V> t{p, ti * kTile, tj * kTile, a.count(ti), b.count(tj), p.square && ti == tj, false, s};
     const bool apart = a.last_class(ti) < b.cls(tj)[0] || b.last_class(tj) < a.cls(ti)[0];
     t.plain = p.shared_shift && apart && t.n == kTile && !t.diagonal;
     for (int64_t r = 0; t.plain && !p.square && r < t.m; ++r) {
@@ -57,57 +56,108 @@ Tile<typename P::vector> tile_at(const Problem<T>& p, const P& a, const P& b, in
     return t;
 }
 
-template <class T, class P>
-Tile<typename P::vector> similarities(const Problem<T>& p, const P& a, const P& b, int64_t ti, int64_t tj,
-                                      T* s) {
-    const Tile<typename P::vector> t = tile_at(p, a, b, ti, tj, s);
-    a.similarities(ti, b, tj, t.vectors(), s);
+template <class Operands, class T>
+auto similarities(const Problem<T>& p, const Operands& operands, int64_t ti, int64_t tj, T* s) {
+    const auto t = tile_at(p, operands.a, operands.b, ti, tj, s);
+    operands.a.similarities(ti, operands.b, tj, t.vectors(), s);
     return t;
 }
 
-// Memory for the tiles that the forward pass keeps: the exponentials of plain tiles, the similarities of
-// others.
+// The tiles that the forward pass keeps for the backward pass: the exponentials of plain tiles, the
+// similarities of others.
 template <class T>
 class Kept {
 public:
-    Kept(const Problem<T>& p, int64_t a_tiles, int64_t b_tiles, bool wanted)
-        : square_(p.square),
+    Kept(bool square, int64_t a_tiles, int64_t b_tiles)
+        : square_(square),
           columns_(b_tiles),
-          any_(wanted && bytes(a_tiles, b_tiles) <= skelbench::contrastive::kMostKept),
-          tiles_(any_ ? bytes(a_tiles, b_tiles) / int64_t{sizeof(T)} : 0) {}
-    bool any() const { return any_; }
+          size_((square ? a_tiles * (a_tiles + 1) / 2 : a_tiles * b_tiles) * kTile * kTile) {}
+    // Numbers in the memory of the tiles.
+    int64_t size() const { return size_; }
+    // Whether they are few enough to be kept.
+    bool fits() const { return size_ * int64_t{sizeof(T)} <= skelbench::contrastive::kMostKept; }
+    void keep(T* memory) { tiles_ = memory; }
+    bool any() const { return tiles_ != nullptr; }
     // ti <= tj in the square form.
     T* tile(int64_t ti, int64_t tj) const {
-        return tiles_.get() + (square_ ? tj * (tj + 1) / 2 + ti : ti * columns_ + tj) * kTile * kTile;
+        return tiles_ + (square_ ? tj * (tj + 1) / 2 + ti : ti * columns_ + tj) * kTile * kTile;
     }
 
 private:
-    int64_t bytes(int64_t a_tiles, int64_t b_tiles) const {
-        return (square_ ? a_tiles * (a_tiles + 1) / 2 : a_tiles * b_tiles) * kTile * kTile *
-               int64_t{sizeof(T)};
-    }
     bool square_;
-    int64_t columns_;
-    bool any_;
-    Buffer<T> tiles_;
+    int64_t columns_, size_;
+    T* tiles_ = nullptr;
 };
 
-// A problem with its operands packed, for both passes.
+// A problem with its operands packed, for both passes, and their memory.
+//
+// Up to kMostCopies threads pack the operands each for itself, if the tiles fit: a core takes longer to write
+// what another core has read than to pack, and more so if the two share no cache. For the same reason the
+// memory is one block: in calls of the same size each thread finds its part in the same place.
 template <class P, class T>
-struct PackedProblem {
+class PackedProblem {
+    static constexpr int64_t kMostCopies = 4;
+    using V = typename P::vector;
+
+public:
+    // In the square form b is a, and the other operand has no rows.
+    struct Operands {
+        const P a, other;
+        const P& b;
+        Operands(const PackedProblem& of, T* memory, bool alone)
+            : a(of.a, memory, alone),
+              other(of.other_, memory + P::size(of.a), alone),
+              b(of.p.square ? a : other) {}
+    };
     const Problem<T>& p;
-    const Rows<T> none{};
-    // Without rows in the square form, where b is a.
-    const P a, other;
-    const P& b;
-    const Kept<T> kept;
+    const Tiled<V> a, b;
+    const Kept<T>& kept = kept_;
 
     PackedProblem(const Problem<T>& problem, bool keep)
         : p(problem),
-          a(p, p.anchors),
-          other(p, p.square ? none : p.contrasts),
-          b(p.square ? a : other),
-          kept(p, a.tiles, b.tiles, keep) {}
+          a(p.anchors, p.d),
+          b(p.square ? p.anchors : p.contrasts, p.d),
+          other_(p.square ? kNoRows : p.contrasts, p.d),
+          kept_(p.square, a.tiles, b.tiles),
+          copies_(kept_.fits() && p.threads <= kMostCopies ? p.threads : 1),
+          keeps_(keep && kept_.fits()),
+          memory_(copies_ * operands_size() + (keeps_ ? kept_.size() : 0) + sums_size(a) +
+                  sums_size(other_)) {
+        if (keeps_) kept_.keep(memory_.get() + copies_ * operands_size());
+        if (copies_ < p.threads) pack(0, false);
+    }
+    ~PackedProblem() {
+        for (const Operands* copy : operands_) delete copy;
+    }
+    PackedProblem(const PackedProblem&) = delete;
+    PackedProblem& operator=(const PackedProblem&) = delete;
+
+    // The operands as a thread of for_each_tile_pair reads them.
+    const Operands& operands(int64_t thread) const {
+        const int64_t copy = copies_ < p.threads ? 0 : thread;
+        if (!operands_[copy]) pack(copy, true);
+        return *operands_[copy];
+    }
+    // Memory for the gradients of either side, in class order and padded; none for those that are summed
+    // where the caller wants them.
+    T* sums(bool of_b) const {
+        return memory_.get() + copies_ * operands_size() + (keeps_ ? kept_.size() : 0) +
+               (of_b ? sums_size(a) : 0);
+    }
+
+private:
+    static constexpr Rows<T> kNoRows{};
+    static int64_t sums_size(const Tiled<V>& of) { return of.direct() ? 0 : of.whole(of.rows.n * of.stride); }
+    int64_t operands_size() const { return P::size(a) + P::size(other_); }
+    void pack(int64_t copy, bool alone) const {
+        operands_[copy] = new Operands(*this, memory_.get() + copy * operands_size(), alone);
+    }
+    const Tiled<V> other_;
+    Kept<T> kept_;
+    int64_t copies_;
+    bool keeps_;
+    const Buffer<T> memory_;
+    mutable const Operands* operands_[kMostCopies] = {};
 };
 
 // The constants of a problem, as vectors. Exponents are powers of two.

@@ -4,8 +4,8 @@
 #include <tuple>
 #include <vector>
 
-#include "host/pages.h"
 #include "isa/dispatch.h"
+#include "isa/pages.h"
 #include "ragged/checks.h"
 #include "ragged/plan.h"
 

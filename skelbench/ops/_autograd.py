@@ -48,21 +48,37 @@ class DifferentiableOp:
                 return compiled(*arguments)
 
         torch.library.register_autograd(f"skelbench::{name}", backward, setup_context=setup_context)
-        methods: dict[str, Any] = {
-            "generate_vmap_rule": True,
-            "forward": staticmethod(forward),
-            "setup_context": staticmethod(setup_context),
-            "backward": staticmethod(backward),
-            "jvp": staticmethod(self._refuse),
-        }
-        transformed: Any = type(f"Transformed_{name}", (torch.autograd.Function,), methods)
+
+        def forward_and_setup(ctx: Any, *arguments: Any) -> Any:
+            output = forward(*arguments)
+            setup_context(ctx, arguments, output)
+            return output
+
+        derivative = {"backward": staticmethod(backward), "jvp": staticmethod(self._refuse)}
+        # torch looks at the signature of a forward with a setup_context in every call, which takes longer than the rest
+        # of its dispatch; only torch.func asks for one.
+        eager: Any = type(
+            f"Eager_{name}",
+            (torch.autograd.Function,),
+            {"forward": staticmethod(forward_and_setup), **derivative},
+        )
+        transformed: Any = type(
+            f"Transformed_{name}",
+            (torch.autograd.Function,),
+            {
+                "generate_vmap_rule": True,
+                "forward": staticmethod(forward),
+                "setup_context": staticmethod(setup_context),
+                **derivative,
+            },
+        )
 
         def call(*arguments: Any) -> Any:
             if torch.compiler.is_compiling():
                 return compiled(*arguments)
-            if transforms_are_active() or torch.is_grad_enabled():
+            if transforms_are_active():
                 return transformed.apply(*arguments)
-            return forward(*arguments)
+            return eager.apply(*arguments) if torch.is_grad_enabled() else forward(*arguments)
 
         return call
 
@@ -107,6 +123,17 @@ def refusal(name: str) -> NotImplementedError:
 def transforms_are_active() -> bool:
     """Whether the call is inside a transform of `torch.func`, such as `torch.func.grad`."""
     return not torch.compiler.is_compiling() and bool(torch._C._are_functorch_transforms_active())
+
+
+def is_last_backward(grad: Tensor) -> bool:
+    """Whether the backward pass that runs is eager and frees its graph: nothing else will read what it kept.
+
+    Args:
+        grad: a gradient that it was given.
+    """
+    traced = torch.compiler.is_compiling() or type(grad) is not Tensor or torch._C._len_torch_dispatch_stack()
+    kept = torch.is_grad_enabled() or torch._C._autograd._get_current_graph_task_keep_graph()
+    return not (traced or kept or transforms_are_active())
 
 
 def has_tangent(*tensors: object) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skelbench.ops import _library
-from skelbench.ops._autograd import DifferentiableOp, WithoutDerivative, refusal
+from skelbench.ops._autograd import DifferentiableOp, WithoutDerivative, is_last_backward, refusal
 
 
 def _sum_dtype(embeddings: Tensor) -> torch.dtype:
@@ -83,11 +83,20 @@ def _setup_reduced(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     ctx.save_for_backward(*gradients, embeddings, contrasts)
 
 
+def _scaled(kept: Tensor, grad: Tensor) -> Tensor:
+    """The kept gradient times that of the loss, in its own memory."""
+    return kept if float(grad) == 1 else kept.mul_(grad)
+
+
 def _reduced_backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
     if grad is None:
         return (None,) * 11
     need_z, need_c = ctx.needs_input_grad[0], ctx.needs_input_grad[2]
-    grad_z, grad_c = reduced.gradient(grad, *ctx.saved_tensors)
+    if is_last_backward(grad):
+        kept_z, kept_c, embeddings, _ = ctx.saved_tensors
+        grad_z, grad_c = (_scaled(kept, grad).to(embeddings.dtype) for kept in (kept_z, kept_c))
+    else:
+        grad_z, grad_c = reduced.gradient(grad, *ctx.saved_tensors)
     return grad_z if need_z else None, None, grad_c if need_c else None, *[None] * 8
 
 

@@ -192,7 +192,8 @@ void check_kernels(const Entry<T>& entry, const char* level, int64_t n, int64_t 
         expect(std::abs(grad[e] - expected[e]) < (bf16 ? 5e-2 : 1e-3), level, n, d);
 }
 
-// After a call that took longer than one thread would, some calls get one thread, after a further one more.
+// After two calls in a row that took longer than one thread would, some calls get one thread, after two
+// further ones more.
 void check_crew() {
     constexpr int64_t many = 1 << 20;
     const auto call = [](int64_t pairs, double alone) {
@@ -209,8 +210,11 @@ void check_crew() {
     constexpr double quiet = 1e9, busy = 1e-12;
     expect(call(many, quiet) == 2 && call(many, quiet) == 2, "quiet calls get threads", 0, 0);
     expect(call(1, busy) == 1 && call(many, quiet) == 2, "a small call gets one", 0, 0);
-    expect(call(many, busy) == 2, "a busy call", 0, 0);
-    const int64_t first = calls_alone(busy), second = calls_alone(quiet);
+    expect(call(many, busy) == 2 && call(many, quiet) == 2 && call(many, busy) == 2, "one busy call", 0, 0);
+    expect(call(many, busy) == 2, "a second busy call", 0, 0);
+    const int64_t first = calls_alone(busy);
+    expect(call(many, busy) == 2, "a second busy call after calls alone", 0, 0);
+    const int64_t second = calls_alone(quiet);
     expect(first > 0 && second > first, "calls alone", first, second);
 }
 

@@ -70,7 +70,7 @@ def main(target: Target) -> int:
         for test in sorted(Path(__file__).parent.glob("*_test.cpp")):
             kernels = compiled(Path(name), test.stem.removesuffix("_test"), target.flags, target)
             program = Path(name, test.stem)
-            sources = [test, CSRC / "isa" / "dispatch.cpp", *kernels.values()]
+            sources = [test, CSRC / "isa" / "dispatch.cpp", CSRC / "isa" / "scratch.cpp", *kernels.values()]
             command = [target.compiler, *FLAGS, *target.flags, *sources, "-o", program, "-pthread"]
             subprocess.run(command, check=True)
             status = subprocess.run([*target.runner, program]).returncode

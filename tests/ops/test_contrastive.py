@@ -217,7 +217,8 @@ def test_result_is_the_same_bits_for_any_number_of_threads():
     before = torch.get_num_threads()
     results = []
     try:
-        for threads in (1, 2, 2, 3):
+        # Up to four threads pack the rows each for itself.
+        for threads in (1, 2, 2, 3, 5):
             torch.set_num_threads(threads)
             results.append(value_and_gradients(ops.contrastive_loss, z, labels, reduction="mean"))
     finally:
@@ -237,7 +238,7 @@ def test_kept_tiles_and_threads_do_not_change_the_bits(dtype, rectangular):
     threads = torch.get_num_threads()
     found = []
     try:
-        for count in (1, 2, 3):
+        for count in (1, 2, 3, 5):
             torch.set_num_threads(count)
             for loss in (
                 lambda z, y, **o: ops.contrastive_loss(z, y, reduction="sum", **o),

@@ -90,6 +90,18 @@ def test_second_derivative_is_an_error(op: Function, plain: Function, x: Tensor)
     assert torch.autograd.grad(gradient.square().sum(), leaf)[0].abs().max() > 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gradient_of_a_graph_that_is_kept(dtype: torch.dtype) -> None:
+    z = unit_rows(dtype=dtype).requires_grad_()
+    loss = contrastive(z)
+    # The last pass scales the kept gradient in its own memory; the passes before it must not.
+    first, second, last = (
+        torch.autograd.grad(3 * loss, z, retain_graph=retain)[0] for retain in (True, True, False)
+    )
+    torch.testing.assert_close(second, first, rtol=0, atol=0)
+    torch.testing.assert_close(last, first, rtol=0, atol=0)
+
+
 def test_jacobian() -> None:
     def each(loss: Callable[..., Tensor]) -> Function:
         return lambda z: loss(z, LABELS, temperature=0.5, reduction="none")
