@@ -25,6 +25,8 @@ from skelbench.pages.text import clean
 from skelbench.runs.looks import COLORS
 
 INK, FAINT, CARD = "#010101", "#020202", "#030303"
+WIDTH = 4.6
+"""Inches of a chart across the page: on a phone, 400 pixels wide, its text is then no smaller than 10 pixels."""
 # Of a training curve.
 POINTS = 200
 
@@ -109,7 +111,7 @@ def probabilities(frames: Sequence[int], percent: ArrayLike, names: Sequence[str
     shares = np.asarray(percent)
     ends = (f"{name} {values[-1]:.0f} %" for name, values in zip(names, shares, strict=True))
     alt = f"Probability over the frames seen. After {frames[-1]}: {', '.join(ends)}"
-    with figure(alt, 6.0, 2.8) as drawing:
+    with figure(alt, WIDTH, 2.8) as drawing:
         axes = drawing.figure.subplots()
         for index, values in enumerate(shares):
             marker = "o" if len(frames) == 1 else None

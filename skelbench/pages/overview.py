@@ -11,14 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from skelbench.pages import labels
-from skelbench.pages.charts import CARD, INK, figure, plain_ticks
+from skelbench.pages.charts import CARD, INK, WIDTH, figure, plain_ticks
 from skelbench.pages.marks import Fill
 from skelbench.pages.text import short
 
 # Characters of a name in a chart.
 _LONG = 30
 # Points; the size of a label, and what a character of it takes at most on average in the fonts that pages are read in.
-_LABEL, _CHARACTER = 8.0, 0.58
+_LABEL, _CHARACTER = 9.5, 0.58
 _MARKER = 8.0
 # Of the ends of a logarithmic axis.
 _NARROWEST = 1.44
@@ -60,14 +60,14 @@ def accuracy(dots: Sequence[Dot], best_control: float | None) -> str:
     alt = "Top-1 by variant: " + "; ".join(
         f"{dot.name} {dot.mean:.1f} % ({dot.low:.1f} to {dot.high:.1f})" for dot in dots
     )
-    with figure(alt, 5.2, 0.7 + 0.34 * max(len(dots), 1)) as drawing:
+    with figure(alt, WIDTH, 0.7 + 0.34 * max(len(dots), 1)) as drawing:
         axes = drawing.figure.subplots()
         for row, dot in enumerate(reversed(dots)):
             axes.hlines(row, dot.low, dot.high, color=dot.color, linewidth=2.2)
             if len(dot.seeds) > 1:
                 axes.plot(dot.seeds, [row] * len(dot.seeds), "|", color=dot.color, markersize=9, alpha=0.6)
             axes.plot(dot.mean, row, **dot.style)
-            axes.text(1.01, row, f"{dot.mean:.1f}", transform=axes.get_yaxis_transform(), va="center", size=9)
+            axes.text(1.01, row, f"{dot.mean:.1f}", transform=axes.get_yaxis_transform(), va="center")
         if best_control is not None:
             axes.axvline(best_control, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
         axes.set_yticks(range(len(dots)), [short(dot.name, _LONG) for dot in reversed(dots)])
@@ -86,7 +86,7 @@ def against(dots: Sequence[Dot], cost: Sequence[float | None], label: str, more_
     alt = f"Top-1 against {label}: " + "; ".join(
         f"{dot.name} {dot.mean:.1f} % at {value:,.4g}" for dot, value in known
     )
-    with figure(alt, 5.0, 3.6) as drawing:
+    with figure(alt, WIDTH, 3.6) as drawing:
         axes = drawing.figure.subplots()
         front = pareto([(value if more_is_better else -value, dot.mean) for dot, value in known])
         ends = sorted((known[index][1], known[index][0].mean) for index in front)

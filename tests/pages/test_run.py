@@ -190,6 +190,17 @@ def test_every_picture_has_a_text_alternative(page):
         assert frame.attributes["aria-label"]
 
 
+def test_text_of_charts_is_legible_on_a_phone(page):
+    """400 pixels wide: 14 of the page and 9 of the figure are lost on each side."""
+    sizes = {}
+    for chart in re.findall(r'<svg [^>]*class="chart".*?</svg>', page, re.DOTALL):
+        width = float(re.search(r'viewBox="0 0 ([\d.]+)', chart)[1])
+        least = min(map(float, re.findall(r"font-size: ([\d.]+)px", chart)))
+        sizes[re.search(r'aria-label="([^"]{30})', chart)[1]] = least * (400 - 2 * 23) / width
+    assert len(sizes) > 5
+    assert min(sizes.values()) >= 10, sizes
+
+
 def test_a_variant_looks_the_same_in_every_legend_table_and_chart(page):
     document = parse(page)
     look = {item.text: outlines(item.one("svg")) for item in document.all("ul", class_="legend")[0].all("li")}
