@@ -28,11 +28,16 @@ def run(options: Tune, words: Sequence[str]) -> int:
         disable=not console.is_terminal,
         transient=True,
     )
-    task = bar.add_task("trials", total=options.trials)
+    task = bar.add_task("trials", total=None if options.grid else options.trials)
 
-    def on_trial(number: int, value: float | None, params: dict[str, float], best: float | None) -> None:
+    def on_trial(
+        number: int, value: float | None, params: dict[str, float | str], best: float | None
+    ) -> None:
         said = "pruned" if value is None else f"validation top-1 {percent(value)} %"
-        tried = ", ".join(f"{name} {significant(chosen)}" for name, chosen in params.items())
+        tried = ", ".join(
+            f"{name} {chosen if isinstance(chosen, str) else significant(chosen)}"
+            for name, chosen in params.items()
+        )
         lead = "" if best is None else f"; best {percent(best)} %"
         console.print(f"trial {number}: {said} ({tried}){lead}", markup=False, soft_wrap=True)
         bar.advance(task)

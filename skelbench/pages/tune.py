@@ -17,7 +17,7 @@ class Trial:
     """One trial of a study."""
 
     number: int
-    params: list[float]
+    params: list[float | str]
     """In the order of the study's names."""
     value: float | None
     """Validation top-1, a share; None where the trial was pruned or stopped."""
@@ -39,6 +39,8 @@ class StudySummary:
     best: int
     """Number of the best trial."""
     command: str
+    grid: bool
+    """Whether every cell of a grid was tried, and nothing searched."""
     trials: list[Trial]
     importance: list[tuple[str, float]]
     """Share of the variance that each hyper-parameter explains."""
@@ -50,7 +52,7 @@ def render(study: StudySummary) -> str:
     """The page as text."""
     complete = [trial for trial in study.trials if trial.value is not None]
     best = next(trial for trial in complete if trial.number == study.best)
-    first = next((trial for trial in complete if trial.number == 0), None)
+    first = None if study.grid else next((trial for trial in complete if trial.number == 0), None)
     clips = count(study.validation_clips, "validation clip")
     ranked = sorted(
         study.trials, key=lambda trial: -1.0 if trial.value is None else trial.value, reverse=True
@@ -63,9 +65,7 @@ def render(study: StudySummary) -> str:
         rule=study.rule,
         best=_percent(best),
         best_interval=f"{_words(_interval(study, best))} by Wilson's 95 % interval of {clips}",
-        best_params=[
-            (name, significant(value)) for name, value in zip(study.names, best.params, strict=True)
-        ],
+        best_params=[(name, _text(value)) for name, value in zip(study.names, best.params, strict=True)],
         first=first and f"{_percent(first)} % ({_words(_interval(study, first))})",
         not_told_apart=_not_told_apart(study, complete, best),
         command=study.command,
@@ -76,13 +76,17 @@ def render(study: StudySummary) -> str:
         trials=[
             (
                 trial.number,
-                [significant(value) for value in trial.params],
+                [_text(value) for value in trial.params],
                 _percent(trial) if trial.value is not None else trial.stopped or "pruned",
                 _words(_interval(study, trial)) if trial.value is not None else "",
             )
             for trial in ranked
         ],
     )
+
+
+def _text(value: float | str) -> str:
+    return value if isinstance(value, str) else significant(value)
 
 
 def _percent(trial: Trial) -> str:
@@ -110,12 +114,13 @@ def _not_told_apart(study: StudySummary, complete: Sequence[Trial], best: Trial)
 
 
 def _surfaces(study: StudySummary, complete: Sequence[Trial]) -> list[str]:
-    names = study.names
     scores = [100 * (trial.value or 0.0) for trial in complete]
-    values = [[trial.params[place] for trial in complete] for place in range(len(names))]
-    surfaces = [
-        surface(values[a], values[b], scores, (names[a], names[b]))
-        for a, b in combinations(range(len(names)), 2)
-    ]
+    numbers: list[tuple[str, list[float]]] = []
+    for place, name in enumerate(study.names):
+        values = [value for trial in complete if not isinstance(value := trial.params[place], str)]
+        # Words have no axis; they stand in the table.
+        if len(values) == len(complete) and min(values) > 0:
+            numbers.append((name, values))
+    surfaces = [surface(x, y, scores, (a, b)) for (a, x), (b, y) in combinations(numbers, 2)]
     intervals = [_interval(study, trial) for trial in complete]
-    return surfaces or [slice_of(values[0], scores, intervals, names[0])]
+    return surfaces or [slice_of(values, scores, intervals, name) for name, values in numbers]

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from lightning_fabric import Fabric
@@ -142,7 +143,7 @@ def train_encoder(
                 state.curve.append((epoch, tested(model)))
         task.keep(state, epoch == settings.epochs, lambda: inputs.whole(optimizer))
         task.on_epoch(state.history[-1])
-        task.watch(epoch, model.encoder)
+        task.watch(epoch, partial(_representations, task, model.encoder))
     inputs.join()
     stage = Stage("train", settings.epochs, sampler.batch_size, settings.lr, "SGD")
     return Trained(model, state.history, state.curve, sampler.coverage, stage)
@@ -174,12 +175,18 @@ def _sgd(model: nn.Module, settings: Settings, fabric: Fabric, inputs: OwnClips)
     )
 
 
+def _representations(task: Task, encoder: nn.Module) -> tuple[Tensor, Tensor]:
+    """Of all training and all test clips, float32 on the CPU."""
+    train, test = (task.outputs(encoder, task.data.batch, part) for part in (task.train, task.test))
+    return train, test
+
+
 def contrastive_then_probe(task: Task, variant: Variant) -> Fitted:
     """Pre-train with the contrastive objective, freeze, and fit a linear probe on the representations."""
     label = task.data.label
 
     def test(model: _Model) -> float:
-        train, test = (task.outputs(model.encoder, task.data.batch, part) for part in (task.train, task.test))
+        train, test = _representations(task, model.encoder)
         return ridge_accuracy(train, label[task.train], test, label[task.test])
 
     trained = train_encoder(task, variant, test)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Stream = Literal["position", "joint", "bone", "motion", "invariant"]
@@ -39,6 +39,15 @@ class Augmentation:
     """Joints lie at their body's root throughout, each with a probability up to this."""
     axis: float = 0.0
     """Probability that one axis is set to zero."""
+
+    def scaled(self, factor: float) -> Augmentation:
+        """Views that depart `factor` times as far; shares and probabilities stay below 1, a mirror is no distance."""
+        shares = {
+            name: min(0.9, factor * getattr(self, name))
+            for name in ("stagger", "stretch", "limb", "drop", "axis")
+        }
+        lengths = {name: factor * getattr(self, name) for name in ("warp", "tilt", "yaw", "shear", "noise")}
+        return replace(self, crop=max(0.1, 1 - factor * (1 - self.crop)), **shares, **lengths)
 
 
 @dataclass(frozen=True)

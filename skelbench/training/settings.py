@@ -14,6 +14,7 @@ TwoPerson = Literal["drop", "disjoint"]
 Sampling = Literal["full", "conmlp60"]
 Embedding = Literal["op", "gensim"]
 Preset = Literal["quick", "published"]
+Predict = Literal["none", "clip", "hidden", "future"]
 InputStream = Literal["joint", "bone", "motion"]
 
 
@@ -77,6 +78,12 @@ class Settings:
     """Families reference and modern: highest rate. Default: the row's own."""
     stream_frames: Count | None = None
     """Families reference and modern: frames that every clip is resampled to. Default: the row's own."""
+    stream_strength: Positive | None = None
+    """Families reference and modern: how far training views depart from their clips, as a factor on the row's own
+    rotations, crops, noise and so on. Default: 1."""
+    stream_predict: Predict | None = None
+    """Contrastive rows of the family modern: what a decoder beside the head predicts: none; the clip before its view
+    was made; its hidden joints; or future displacements. Default: the row's own."""
     two_person: TwoPerson = "drop"
     """Graph family: leave clips of several people out, counted, or keep each person as a component."""
     transductive: bool = False

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -51,7 +52,10 @@ def plan_of(variant: Variant, settings: Settings) -> Plan:
         "batch_size": settings.stream_batch_size,
         "frames": settings.stream_frames,
         "temperature": settings.temperature,
+        "predict": settings.stream_predict,
     }
+    if settings.stream_strength is not None:
+        given["augmentation"] = variant.plan.augmentation.scaled(settings.stream_strength)
     if settings.stream is not None:
         # What others call the joint stream are positions from the root in the first frame.
         given["streams"] = ("position" if settings.stream == "joint" else settings.stream,)
@@ -186,6 +190,8 @@ def descend(
             state.curve.append((epoch, accuracy))
         task.keep(state, epoch == plan.epochs)
         task.on_epoch(state.history[-1])
+        encoder = cast(StreamEncoder, finished_model.encoder)
+        task.watch(epoch, partial(streams.representations, encoder))
     stage = Stage("train", plan.epochs, sampler.batch_size, plan.lr, "AdamW")
     last = cast(Model, mean.module) if plan.average else model
     return Trained(last, state.history, state.curve, sampler.coverage, stage)

@@ -31,7 +31,7 @@ def _not_trained(variant: object) -> None:
     return None
 
 
-def _unwatched(epoch: int, encoder: nn.Module) -> None:
+def _unwatched(epoch: int, represent: Callable[[], tuple[Tensor, Tensor]]) -> None:
     pass
 
 
@@ -49,8 +49,9 @@ class Task:
     seed: int
     fabric: Fabric
     on_epoch: Callable[[EpochLog], None] = _silent
-    watch: Callable[[int, nn.Module], None] = _unwatched
-    """Shown the encoder after each epoch of its training; what it raises ends the training."""
+    watch: Callable[[int, Callable[[], tuple[Tensor, Tensor]]], None] = _unwatched
+    """Told of each epoch of an encoder's training, with what computes its representations of the training and the test
+    clips; what it raises ends the training."""
     checkpoint: Checkpoint | None = None
     """Where the training is kept and resumed from."""
     embeddings: Path | None = None

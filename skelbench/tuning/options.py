@@ -26,14 +26,18 @@ class Tune(MachineOptions, DataOptions):
 
       skelbench tune conmlp-tcl xview --data nw_ucla.npz --trials 40 --out runs/tune-tcl
       skelbench tune conmlp-supcon xview --data nw_ucla.npz --trials 40 --out runs/tune-supcon
+      skelbench tune tcn-tcl xview --data nw_ucla.npz --grid crossover=0.3,0.5,0.7,0.8 k2=1,2,4 --out runs/surface
     """
 
     variant: tyro.conf.Positional[str] = "conmlp-supcon"
     """A trained variant: conmlp-tcl, conmlp-supcon, ... or module:ROW."""
     protocol: tyro.conf.Positional[str] = "xview"
     """Whose training clips are used."""
+    grid: tuple[str, ...] = ()
+    """Try a grid instead of searching: NAME=VALUE,VALUE ..., of settings that the row depends on, or crossover, which
+    sets TCL's k1: ln k1 / (1 / tau + 1). Every cell is trained to its end."""
     trials: Count = 30
-    """Trials of the whole study, those of earlier commands included."""
+    """Trials of the whole study, those of earlier commands included; a grid has as many as it has cells."""
     jobs: Count = 1
     """Processes at work on the study."""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = DEFAULTS

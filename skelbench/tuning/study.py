@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, TrialState
-from torch import nn
+from torch import Tensor
 
 from skelbench.errors import SkelbenchError
 from skelbench.eval.command import command_of
@@ -31,15 +32,13 @@ from skelbench.training.dataset import PackedDataset
 from skelbench.training.log import TrainingError
 from skelbench.training.packed_stream import as_stream
 from skelbench.training.settings import Settings
-from skelbench.training.task import Task, in_batches, top1
-from skelbench.training.variant import Variant
+from skelbench.training.stream_task import plan_of
+from skelbench.training.task import Task, top1
 from skelbench.tuning.held_out import held_out
+from skelbench.tuning.hyper import RANGES, Value, applied, defaults, grid_of, label, searched
 from skelbench.tuning.options import DEFAULTS, Tune
 from skelbench.variants import choose, require_stream
 
-# Searched on a logarithmic scale. The NITAP report's TCL: tau 0.1, k1 5000, k2 1.
-RANGES = {"lr": (1e-3, 0.3), "temperature": (0.01, 1.0), "k1": (1.0, 1e5), "k2": (0.01, 100.0)}
-NAMES = {"lr": "rate", "temperature": "tau", "k1": "k1", "k2": "k2"}
 # How often a trial is compared with others while it trains.
 LOOKS = 5
 # Options that a study and the main job have in common.
@@ -47,21 +46,16 @@ _SHARED = {item.name for group in (DataOptions, MachineOptions) for item in fiel
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-OnTrial = Callable[[int, float | None, dict[str, float], float | None], object]
+OnTrial = Callable[[int, float | None, dict[str, Value], float | None], object]
 """Number of a trial, its validation top-1 (None: pruned), its hyper-parameters, the best top-1 so far."""
 
 
-def _silent(number: int, value: float | None, params: dict[str, float], best: float | None) -> None:
+def _silent(number: int, value: float | None, params: dict[str, Value], best: float | None) -> None:
     pass
 
 
 class TuneError(SkelbenchError):
     """A study that cannot be made or continued; one line."""
-
-
-def searched(variant: Variant) -> tuple[str, ...]:
-    """The hyper-parameters that matter to a variant."""
-    return ("lr", *variant.loss_options)
 
 
 class Study:
@@ -76,12 +70,13 @@ class Study:
             raise TuneError(
                 f"{options.variant} has nothing to tune: name one trained variant, conmlp-tcl for instance"
             )
-        if rows[0].plan is not None:
-            raise TuneError(
-                f"{options.variant} trains by a plan of its own, which is not tuned here: compare plans with "
-                "skelbench eval and --stream-lr, --stream-epochs or --temperature on a split of the training clips"
-            )
         self.variant = rows[0]
+        plan = self.variant.plan
+        self.epochs = plan_of(self.variant, self.settings).epochs if plan else self.settings.epochs
+        self.grid = grid_of(options.grid, self.variant, self.settings)
+        self.names = tuple(axis.name for axis in self.grid) or searched(self.variant)
+        cells = math.prod(len(axis.values) for axis in self.grid)
+        self.trials = cells if self.grid else options.trials
         self.fabric = make_fabric(options)
         self.clips = load_clips(options)
         # Of a cross-validation, the first fold is tuned on.
@@ -94,7 +89,9 @@ class Study:
                 self.clips, self.split.protocol, self.split.train, options.seed
             )
         require_stream(rows, self.settings)
-        self.dataset = PackedDataset(as_stream(self.clips, self.settings.stream), self.fabric.device)
+        # Rows with a plan make their streams of positions themselves.
+        clips = self.clips if plan else as_stream(self.clips, self.settings.stream)
+        self.dataset = PackedDataset(clips, self.fabric.device)
         self.study = self._open()
 
     def _open(self) -> optuna.Study:
@@ -112,9 +109,7 @@ class Study:
                 study_name="skelbench",
                 load_if_exists=True,
                 direction="maximize",
-                pruner=optuna.pruners.MedianPruner(
-                    n_startup_trials=5, n_warmup_steps=self.settings.epochs // LOOKS
-                ),
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=self.epochs // LOOKS),
             )
         except (OSError, ValueError, KeyError) as error:
             raise TuneError(f"{log} cannot be used as a study: {error}") from error
@@ -124,14 +119,16 @@ class Study:
             "seed": self.options.seed,
             "protocol": self.split.protocol,
             "data": self.clips.content_hash,
+            "grid": list(self.options.grid),
         }
         before = study.user_attrs.get("identity")
         if before is None:
             study.set_user_attr("identity", identity)
-            study.enqueue_trial(self._defaults())
+            if not self.grid:
+                study.enqueue_trial(defaults(self.variant, self.settings))
         else:
             # A setting that an older version did not know was at its default.
-            before = asdict(DEFAULTS) | before
+            before = asdict(DEFAULTS) | {"grid": []} | before
             changed = [
                 f"{key} was {before.get(key)}, is now {value}"
                 for key, value in identity.items()
@@ -141,38 +138,36 @@ class Study:
                 raise TuneError(f"--out {self.options.out} holds another study: {'; '.join(changed)}")
         return study
 
-    def _defaults(self) -> dict[str, float]:
-        """What the first trial tries."""
-        own = asdict(self.settings)
-        if own["temperature"] is None:
-            own["temperature"] = 0.1 if "k1" in self.variant.loss_options else 0.07
-        return {name: own[name] for name in searched(self.variant)}
-
     def work(self, worker: int = 0, on_trial: OnTrial = _silent) -> None:
         """Run trials until the study has as many as wanted."""
         finished = len(self.study.get_trials(deepcopy=False, states=_DONE))
-        if finished >= self.options.trials:
+        if finished >= self.trials:
             return
         # Every worker and every resumption draws its own way, so that no trial is drawn twice.
-        self.study.sampler = optuna.samplers.TPESampler(
-            seed=self.options.seed + 1009 * worker + finished, constant_liar=True
+        seed = self.options.seed + 1009 * worker + finished
+        self.study.sampler = (
+            optuna.samplers.GridSampler({axis.name: axis.values for axis in self.grid}, seed=seed)
+            if self.grid
+            else optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         )
 
         def tell(study: optuna.Study, trial: FrozenTrial) -> None:
             complete = [t.value for t in study.get_trials(deepcopy=False) if t.value is not None]
-            values = {NAMES[name]: value for name, value in trial.params.items()}
+            values = {label(name): value for name, value in trial.params.items()}
             pruned = trial.state != TrialState.COMPLETE
             on_trial(trial.number, None if pruned else trial.value, values, max(complete, default=None))
 
-        limit = MaxTrialsCallback(self.options.trials, states=_DONE)
+        limit = MaxTrialsCallback(self.trials, states=_DONE)
         self.study.optimize(self._trial, callbacks=[tell, limit], catch=())
 
     def _trial(self, trial: optuna.Trial) -> float:
         """Validation top-1 of the linear probe after training with what the trial suggests."""
         chosen: dict[str, Any] = {
-            name: trial.suggest_float(name, *RANGES[name], log=True) for name in searched(self.variant)
+            axis.name: trial.suggest_categorical(axis.name, axis.values) for axis in self.grid
         }
-        task = self._task(replace(self.settings, **chosen), trial)
+        if not self.grid:
+            chosen = {name: trial.suggest_float(name, *RANGES[name], log=True) for name in self.names}
+        task = self._task(applied(self.variant, self.settings, chosen), trial)
         try:
             fitted = self.variant.fit(task)
         except TrainingError as error:
@@ -184,12 +179,13 @@ class Study:
         device = self.fabric.device
         fit, validation = (torch.from_numpy(part).to(device) for part in (self.fit, self.validation))
 
-        def watch(epoch: int, encoder: nn.Module) -> None:
-            if epoch % max(1, settings.epochs // LOOKS) or epoch == settings.epochs:
+        def watch(epoch: int, represent: Callable[[], tuple[Tensor, Tensor]]) -> None:
+            # A cell of a grid is wanted whatever comes of it.
+            if self.grid or epoch % max(1, self.epochs // LOOKS) or epoch == self.epochs:
                 return
-            own, other = (in_batches(encoder, self.dataset.batch, part).numpy() for part in (fit, validation))
-            label = self.clips.label
-            trial.report(knn1(own, label[self.fit], other, label[self.validation]), epoch)
+            own, other = (rows.numpy() for rows in represent())
+            known = self.clips.label
+            trial.report(knn1(own, known[self.fit], other, known[self.validation]), epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
 
@@ -220,17 +216,18 @@ class Study:
         write_text(self.options.out / "best.json", json.dumps(found, indent=1) + "\n")
         return base.save(page.render(self._summary(every, best, command)), self.options.out / "tune.html")
 
-    def command(self, params: dict[str, float]) -> str:
+    def command(self, params: dict[str, Any]) -> str:
         """The main job with these hyper-parameters: train on all training clips, score the test split once."""
         options = self.options
         shared = {item.name: getattr(options, item.name) for item in fields(options) if item.name in _SHARED}
-        found: dict[str, Any] = {name.replace("-", "_"): value for name, value in params.items()}
         return command_of(
-            Config(variants=(options.variant,), settings=replace(self.settings, **found), **shared)
+            Config(
+                variants=(options.variant,), settings=applied(self.variant, self.settings, params), **shared
+            )
         )
 
     def _summary(self, every: Sequence[FrozenTrial], best: FrozenTrial, command: str) -> page.StudySummary:
-        names = searched(self.variant)
+        names = self.names
         complete = sum(trial.state == TrialState.COMPLETE for trial in every)
         values = {trial.value for trial in every if trial.value is not None}
         return page.StudySummary(
@@ -239,14 +236,15 @@ class Study:
             facts=[
                 ("Variant", self.variant.title),
                 ("Trials", f"{len(every)}, of which {len(every) - complete} pruned"),
-                ("Each", f"{self.settings.epochs} epochs, batch {self.settings.batch_size}"),
+                ("Each", self._each()),
                 ("Fitted on", f"{len(self.fit):,} clips"),
                 ("Validated on", f"{len(self.validation):,} clips"),
             ],
             rule=self.rule,
-            names=[NAMES[name] for name in names],
+            names=[label(name) for name in names],
             best=best.number,
             command=command,
+            grid=bool(self.grid),
             trials=[
                 page.Trial(
                     trial.number,
@@ -260,9 +258,13 @@ class Study:
             validation_clips=len(self.validation),
         )
 
+    def _each(self) -> str:
+        plan = self.variant.plan and plan_of(self.variant, self.settings)
+        return f"{self.epochs} epochs, batch {plan.batch_size if plan else self.settings.batch_size}"
+
     def _importance(self) -> list[tuple[str, float]]:
         shares = get_param_importances(self.study, evaluator=FanovaImportanceEvaluator(seed=0))
-        return [(NAMES[name], share) for name, share in shares.items()]
+        return [(label(name), share) for name, share in shares.items()]
 
 
 def _worker(options: Tune, worker: int) -> None:

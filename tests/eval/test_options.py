@@ -42,6 +42,8 @@ SETTINGS = {
     "stream_batch_size": (5, "tcn"),
     "stream_lr": (0.01, "tcn"),
     "stream_frames": (12, "tcn"),
+    "stream_strength": (0.5, "tcn"),
+    "stream_predict": ("clip", "tcn-ntxent"),
     "two_person": ("disjoint", "wl-bag-gru"),
     "transductive": (True, "graph2vec-gru"),
 }

@@ -156,7 +156,16 @@ def test_a_trial_that_cannot_train_is_pruned_with_its_reason(data, tmp_path):
     ("words", "said"),
     [
         (["majority"], "majority has nothing to tune"),
-        (["tcn-ntxent"], "tcn-ntxent trains by a plan of its own"),
+        (
+            ["tcn-tcl", "--grid", "lr=1"],
+            "--grid lr=1: it must be NAME=VALUE,VALUE with a name that tcn-tcl has",
+        ),
+        (["tcn-supcon", "--grid", "crossover=1"], "--grid crossover=1: it must be"),
+        (["tcn-tcl", "--grid", "k2"], "--grid k2: it must be NAME=VALUE,VALUE"),
+        (["tcn-tcl", "--grid", "crossover=0.5", "k1=3"], "either crossover or k1"),
+        (["tcn-tcl", "--grid", "crossover=-1"], "--grid crossover: -1 must be"),
+        (["tcn-tcl", "--grid", "stream-epochs=1.5"], "--stream-epochs is 1.5: it must be"),
+        (["tcn-tcl", "--grid", "stream-predict=past"], "--stream-predict is 'past': it must be"),
         (["conmlp-nothing"], "unknown variant 'conmlp-nothing'"),
         (["conmlp-tcl", "--trials", "0"], "--trials is 0: it must be"),
         (["conmlp-tcl", "xset"], "has no protocol xset"),
@@ -167,6 +176,67 @@ def test_bad_input_is_one_line(words, said, data, tmp_path, capsys):
     assert code == 2
     assert said in error
     assert error.count("\n") == 1
+
+
+QUICK = dict(stream_epochs=5, stream_frames=8, stream_batch_size=8)
+
+
+@pytest.mark.parametrize("variant", ["tcn", "tcn-tcl"])
+def test_rows_on_resampled_clips_are_tuned(variant, data, tmp_path):
+    page = tune.tune(options(data, tmp_path, variant=variant, trials=3, **QUICK))
+    study = tune.Study(options(data, tmp_path, variant=variant, **QUICK))
+    first, *others = study.study.get_trials()
+    assert len(others) == 2
+    own = study.variant.plan
+    assert first.params["stream_lr"] == own.lr
+    assert first.params["stream_strength"] == 1
+    assert set(first.params) == {"stream_lr", "stream_strength", *study.variant.loss_options}
+    if variant == "tcn-tcl":
+        assert first.params["temperature"] == own.temperature
+    # They are looked at while they train, and can be pruned.
+    assert sorted(first.intermediate_values) == [1, 2, 3, 4]
+    assert "--stream-strength" in json.loads((tmp_path / "best.json").read_text())["command"]
+    assert "strength" in page.read_text()
+
+
+def test_a_grid_tries_every_cell_in_units_of_the_crossover(data, tmp_path, capsys):
+    words = ("tune", "tcn-tcl", "--data", data, "--stream-epochs", 1, "--stream-frames", 8, "--threads", 1)
+    grid = ("--grid", "crossover=0.3,0.8", "k2=1,4", "stream-predict=none,future", "temperature=0.1")
+    code, printed, _ = command_line(capsys, *words, *grid, "--out", tmp_path)
+    assert code == 0
+    assert printed.count("validation top-1 ") == 8
+    own = options(data, tmp_path, variant="tcn-tcl", stream_epochs=1, stream_frames=8)
+    assert own.settings.epochs != DEFAULTS.epochs
+    study = tune.Study(
+        replace(own, settings=replace(DEFAULTS, stream_epochs=1, stream_frames=8), grid=grid[1:])
+    )
+    cells = [trial.params for trial in study.study.get_trials()]
+    wanted = {(s, k2, predict) for s in (0.3, 0.8) for k2 in (1, 4) for predict in ("none", "future")}
+    assert {(cell["crossover"], cell["k2"], cell["stream_predict"]) for cell in cells} == wanted
+    assert len(cells) == 8
+    page = (tmp_path / "tune.html").read_text()
+    assert "The defaults, tried first" not in page
+    assert page.count("<svg") >= 1
+    assert "future" in page
+    best = json.loads((tmp_path / "best.json").read_text())
+    config = _parse(shlex.split(best["command"])[1:])[1].job()
+    assert np.log(config.settings.k1) / (1 / 0.1 + 1) == pytest.approx(best["params"]["crossover"])
+    # A grid that is whole is not tried again; another one is another study.
+    code, printed, _ = command_line(capsys, *words, *grid, "--out", tmp_path)
+    assert (code, printed.count("trial ")) == (0, 0)
+    code, _, error = command_line(capsys, *words, "--grid", "k2=1", "--out", tmp_path)
+    assert code == 2
+    assert "grid was" in error
+
+
+def test_the_crossover_uses_the_tau_of_its_cell_or_of_the_row():
+    from skelbench.tuning.hyper import applied
+    from skelbench.variants import choose
+
+    (row,) = choose(["tcn-tcl"])
+    for chosen, tau in (({"temperature": 0.2}, 0.2), ({}, row.plan.temperature)):
+        found = applied(row, DEFAULTS, {"crossover": 0.7, **chosen})
+        assert np.log(found.k1) / (1 / tau + 1) == pytest.approx(0.7)
 
 
 def test_another_study_in_the_folder_is_refused_with_the_difference(data, tmp_path):

@@ -45,7 +45,12 @@ def finetune(frozen: Frozen, argument: str) -> Found:
         epochs = min(FINE_TUNING.epochs, task.settings.stream_epochs or FINE_TUNING.epochs)
         plan = replace(FINE_TUNING, streams=variant.plan.streams, frames=variant.plan.frames, epochs=epochs)
         settings = replace(
-            task.settings, stream_epochs=None, stream_lr=None, stream_batch_size=None, temperature=None
+            task.settings,
+            stream_epochs=None,
+            stream_lr=None,
+            stream_batch_size=None,
+            stream_strength=None,
+            temperature=None,
         )
         fitted = train_supervised(
             replace(task, settings=settings), replace(variant, plan=plan, encoder=begun)
