@@ -210,6 +210,41 @@ def test_class_similarity_is_a_cosine_by_class():
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("row", "name", "own"),
+    [("tcn-ntxent", "train_supervised", 0.001), ("conmlp-ntxent", "cross_entropy", 0.003)],
+)
+def test_the_rate_of_fine_tuning_is_chosen_within_the_training_clips(
+    row, name, own, data, tmp_path, monkeypatch
+):
+    seen, recipe = [], getattr(finetune, name)
+
+    def spy(task, variant):
+        fitted = recipe(task, variant)
+        rate = variant.plan.lr if variant.plan else task.settings.lr
+        parts = [set(part.tolist()) for part in (task.train, task.test)]
+        if len(parts[0]) < 36:
+            # One rate is right on every held-out clip, the others on none.
+            right = torch.nn.functional.one_hot(task.data.label[task.test], 3).float()
+            fitted = replace(fitted, test_logits=right if rate == pytest.approx(3 * own) else -right)
+        seen.append((rate, *parts))
+        return fitted
+
+    monkeypatch.setattr(finetune, name, spy)
+    results = run(config_of(data=data, out=tmp_path, variants=row, evaluate="finetune", **QUICK))
+    *tried, (chosen, train, test) = seen
+    assert chosen == pytest.approx(3 * own)
+    assert len(tried) == len(finetune.FACTORS) * finetune.FOLDS
+    assert not train & test
+    for _, part, held in tried:
+        assert part | held == train
+        assert not part & held
+    assert (
+        f"rate {3 * own:.3g} of {0.3 * own:.3g}, {own:.3g}, {3 * own:.3g}, chosen on 2 folds that hold out"
+        in (found_of(results, row, "finetune").words)
+    )
+
+
 def test_fine_tuning_begins_with_the_stored_encoder_and_leaves_it_as_it_is(data, tmp_path, monkeypatch):
     begun = {}
 
