@@ -39,13 +39,13 @@ class StudySummary:
     best: int
     """Number of the best trial."""
     command: str
-    grid: bool
-    """Whether every cell of a grid was tried, and nothing searched."""
     trials: list[Trial]
     importance: list[tuple[str, float]]
     """Share of the variance that each hyper-parameter explains."""
     validation_clips: int
     """What every trial was scored on."""
+    grid: bool = False
+    """Whether every cell of a grid was tried, and nothing searched."""
 
 
 def render(study: StudySummary) -> str:
