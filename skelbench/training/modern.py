@@ -33,6 +33,10 @@ class _Model(nn.Module):
         super().__init__()
         plan, shape = streams.plan, streams.shape
         self.encoder = streams.encoder()
+        if plan.dropout is not None:
+            for module in self.encoder.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = plan.dropout
         width = self.encoder.width
         self.head = ProjectionMLP(width, *plan.projection)
         output = (shape.bodies, shape.frames, shape.joints, predicted_channels(plan))

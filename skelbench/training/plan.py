@@ -77,6 +77,8 @@ class Plan:
     """Contrastive rows: views of each clip in a batch."""
     across_cameras: bool = False
     """Contrastive rows: the views of a clip may show its performance from other cameras of the training clips."""
+    dropout: float | None = None
+    """Contrastive rows: of the encoder while it is trained on views; None: its own."""
     temperature: float | None = None
     """Contrastive rows: tau where `--temperature` is not given; None: the loss's own."""
     projection: tuple[int, int] = (256, 128)

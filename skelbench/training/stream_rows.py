@@ -95,7 +95,7 @@ FINE_TUNING = replace(_SUPERVISED, epochs=30, lr=0.001)
 _CLASSES = Plan(
     ("invariant",), 24, _STRONG, epochs=200, batch_size=256, temperature=0.1, average=0.99, clip_norm=5.0
 )
-_INSTANCES = replace(_CLASSES, epochs=100, batch_size=128, views=4, temperature=0.2)
+_INSTANCES = replace(_CLASSES, frames=16, epochs=80, batch_size=128, views=4, temperature=0.2, dropout=0.0)
 
 STREAM_ROWS: tuple[Variant, ...] = (
     _reference(
@@ -152,7 +152,7 @@ STREAM_ROWS: tuple[Variant, ...] = (
         "self-supervised",
         "frame_mlp:FrameMLP",
         _NTXENT,
-        replace(_INSTANCES, streams=_ALL, frames=32, epochs=150),
+        replace(_INSTANCES, streams=_ALL, frames=32, epochs=150, dropout=None),
     ),
     _modern("tcn-supcon", "TCN, SupCon", Look("blue", "p"), "supervised", "tcn:TCN", _SUPCON, _CLASSES),
     _modern("tcn-tcl", "TCN, TCL", Look("orange", "X"), "supervised", "tcn:TCN", _TCL, _CLASSES),

@@ -9,6 +9,7 @@ from torch import nn
 
 from skelbench.data.clips import DataError
 from skelbench.data.skeletons import skeleton_from
+from skelbench.models.tcn import DROPOUT, TCN
 from skelbench.training import weights
 from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.log import TrainingError
@@ -143,6 +144,26 @@ def test_the_mean_of_the_weights_is_what_is_scored():
     )
     assert [log.loss for log in last.history] == [log.loss for log in mean.history]
     assert not torch.equal(last.test_logits, mean.test_logits)
+
+
+def test_a_plans_dropout_takes_the_place_of_the_encoders_own():
+    row, seen = row_of("tcn-ntxent"), {}
+    for dropout in (0.0, 0.3, None):
+
+        def watched(streams, dropout=dropout):
+            encoder = TCN(streams)
+            seen[dropout] = [module for module in encoder.modules() if isinstance(module, nn.Dropout)]
+            return encoder
+
+        plan = replace(row.plan, dropout=dropout, epochs=1)
+        replace(row, encoder=watched, plan=plan).fit(
+            task_of(named_clips(), replace(SETTINGS, stream_epochs=1))
+        )
+    assert {dropout: {module.p for module in modules} for dropout, modules in seen.items()} == {
+        0.0: {0.0},
+        0.3: {0.3},
+        None: {DROPOUT},
+    }
 
 
 # --- prediction
