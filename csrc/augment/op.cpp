@@ -26,10 +26,10 @@ Views augment(Tensor joints, Tensor offsets, Tensor frames, Tensor bodies, Tenso
                         length);
         STD_TORCH_CHECK(m >= 1 && m <= max_bodies, "augment: clip ", clip, " has ", m,
                         " bodies, expected 1 to ", max_bodies);
-        STD_TORCH_CHECK(s >= 0 && t <= length - s, "augment: clip ", clip, " has start + frames = ", s + t,
-                        ", expected within length ", length);
-        STD_TORCH_CHECK(first >= 0 && t * m <= rows - first, "augment: clip ", clip, " ends at row ",
-                        first + t * m, ", but there are ", rows, " rows of joints");
+        STD_TORCH_CHECK(s >= 0 && t <= length - s, "augment: clip ", clip, " has start = ", s,
+                        " and frames = ", t, ", expected within length ", length);
+        STD_TORCH_CHECK(first >= 0 && t * m <= rows - first, "augment: clip ", clip, " has offsets = ", first,
+                        " and frames * bodies = ", t * m, ", but there are ", rows, " rows of joints");
         begin[b + 1] = begin[b] + t * m;
     }
     Tensor offset = call.per_view(), t = call.per_view(), m = call.per_view(), s = call.per_view();

@@ -24,11 +24,10 @@ public:
             STD_TORCH_CHECK(t >= 1, "RaggedClips: clip ", c, " has frames = ", t, ", expected at least 1");
             STD_TORCH_CHECK(m >= 1 && m <= max_bodies, "RaggedClips: clip ", c, " has bodies = ", m,
                             ", expected 1 to ", max_bodies);
-            STD_TORCH_CHECK(s >= 0 && t <= length - s, "RaggedClips: clip ", c,
-                            " has start + frames = ", s + t, ", expected within length ", length);
-            STD_TORCH_CHECK(o >= 0 && t * m <= rows - o, "RaggedClips: clip ", c,
-                            " has offsets + frames * bodies = ", o + t * m, ", expected within ", rows,
-                            " rows of joints");
+            STD_TORCH_CHECK(s >= 0 && t <= length - s, "RaggedClips: clip ", c, " has start = ", s,
+                            " and frames = ", t, ", expected within length ", length);
+            STD_TORCH_CHECK(o >= 0 && t * m <= rows - o, "RaggedClips: clip ", c, " has offsets = ", o,
+                            " and frames * bodies = ", t * m, ", expected within ", rows, " rows of joints");
         }
     }
     const Clips& get() const { return held_.clips; }
