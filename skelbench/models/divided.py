@@ -39,7 +39,7 @@ class DividedClips:
 
     def from_owners(self, rows: Tensor) -> Tensor:
         """All processes' rows, of which this one has (sizes[rank], width), at the clips of `own`."""
-        return gather(rows, self.ranks, self.sizes)[self.place]
+        return gather(rows, self.ranks, self.sizes).index_select(0, self.place)
 
 
 class OwnFrames:
@@ -75,7 +75,8 @@ class OwnFrames:
         frame, body = within // bodies[owner], within % bodies[owner]
         source = clips.offsets[kept][owner] + self.own[frame] * bodies[owner] + body
         start = torch.zeros_like(first)
-        joints = clips.joints[source]
+        # Rows are copied whole; indexing would copy them number by number, at a third of the speed.
+        joints = clips.joints.index_select(0, source)
         return RaggedClips(joints, first, frames, bodies, start, len(self.own), clips.max_bodies), kept
 
     def part(self, weight: Tensor, dimension: int, rank: int | None = None) -> Tensor:

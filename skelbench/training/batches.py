@@ -48,7 +48,7 @@ class OwnClips:
     ) -> Tensor:
         """This process's part of the mean squared error of all coordinates of the batch."""
         clips = target if isinstance(target, RaggedClips) else target.own
-        joints = clips.joints[packed_rows(clips)]
+        joints = clips.joints.index_select(0, packed_rows(clips))
         if share.whole:
             return F.mse_loss(decoded, joints)
         rows = (self.data.clips.frames[indices] * self.data.clips.bodies[indices]).sum()
