@@ -125,10 +125,15 @@ def finish(work: Work, folder: RawFolder, out: Path, resumed: int) -> Outcome:
         text = "".join(f"{name}\t{what}\n" for name, what in sorted(log))
         save(packed, out, {LOG: text}, joints_file=work.joints)
     shutil.rmtree(work.folder)
-    for kind in ("partial", "old"):  # what `save` had under way when runs were killed
+    tidy(out)
+    return replace(outcome_of(out, folder), resumed=resumed)
+
+
+def tidy(out: Path) -> None:
+    """Removes what `save` had under way when runs were killed."""
+    for kind in ("partial", "old"):
         for left in out.parent.glob(f".{glob.escape(out.name)}.{kind}-*"):
             shutil.rmtree(left)
-    return replace(outcome_of(out, folder), resumed=resumed)
 
 
 def outcome_of(out: Path, folder: RawFolder) -> Outcome:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from skelbench.data import DataError
 from skelbench.data.formats.prepared import is_prepared
-from skelbench.prepare.pipeline import Outcome, finish, outcome_of, read_files, signature, writing
+from skelbench.prepare.pipeline import Outcome, finish, outcome_of, read_files, signature, tidy, writing
 from skelbench.prepare.raw import RawFolder, scan
-from skelbench.prepare.work import Finished, Part, Work, finished
+from skelbench.prepare.work import Finished, Part, Work, discard, finished
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ def merge_shares(
     if not _put_together(out, folder):
         shares = _number(out)
         if not shares and is_prepared(out):
+            discard(out)
+            tidy(out)
             return outcome_of(out, folder)
         if not shares:
             raise DataError(f"{out}: there is no share to merge; --shard i/n makes one")

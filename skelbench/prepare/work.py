@@ -6,6 +6,7 @@ import fcntl
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -69,6 +70,9 @@ class Work:
                 if part is None or _end(self.rows + part.rows) > size:
                     break
                 self._count(part)
+        if not self.parts:
+            # It may be a finished dataset's as well, by a second name.
+            self.joints.unlink(missing_ok=True)
         with open(self._list, "wb") as file:
             file.write(b"".join([head, *lines[1 : len(self.parts) + 1]]))
         with open(self.joints, "ab") as file:
@@ -168,6 +172,18 @@ def finished(out: Path, signature: str, files: int) -> Finished:
         else np.empty((0, 25, 3), np.float32)
     )
     return Finished(folder, parts, packed, lock)
+
+
+def discard(out: Path) -> None:
+    """Removes the work folder of a dataset that is finished: of a run that was killed while it removed it.
+
+    Raises:
+        DataError: another run holds the folder.
+    """
+    folder = out.parent / f".{out.name}.work"
+    if folder.exists():
+        with _locked(folder, out):
+            shutil.rmtree(folder)
 
 
 def _end(rows: int) -> int:

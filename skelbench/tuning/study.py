@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import multiprocessing
+import os
+import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -104,6 +108,10 @@ class Study:
         log = self.options.out / "study.log"
         try:
             self.options.out.mkdir(parents=True, exist_ok=True)
+            alone = self._take_part()
+            # Optuna locks the log by files, which a killed process leaves: all would wait for it.
+            for left in self.options.out.glob(f"{log.name}.lock*") if alone else ():
+                left.unlink()
             study = optuna.create_study(
                 storage=JournalStorage(JournalFileBackend(str(log))),
                 study_name="skelbench",
@@ -123,9 +131,10 @@ class Study:
         }
         before = study.user_attrs.get("identity")
         if before is None:
-            study.set_user_attr("identity", identity)
+            # In this order: of a study that has its identity, the first trial was asked for.
             if not self.grid:
-                study.enqueue_trial(defaults(self.variant, self.settings))
+                study.enqueue_trial(defaults(self.variant, self.settings), skip_if_exists=True)
+            study.set_user_attr("identity", identity)
         else:
             # A setting that an older version did not know was at its default.
             before = asdict(DEFAULTS) | {"grid": []} | before
@@ -136,27 +145,63 @@ class Study:
             ]
             if changed:
                 raise TuneError(f"--out {self.options.out} holds another study: {'; '.join(changed)}")
+        # A cell of a grid that was begun is tried again when all others have been.
+        if alone and not self.grid:
+            self._give_up_begun(study)
+        self._let_in()
         return study
+
+    def _take_part(self) -> bool:
+        """Be known to work on the study as long as this process lasts; whether nobody else does.
+
+        Who is alone keeps others out until `_let_in`.
+        """
+        self._folder = os.open(self.options.out, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._folder)
+        try:
+            fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._let_in()
+            return False
+        return True
+
+    def _let_in(self) -> None:
+        with suppress(OSError):  # a file system that cannot tell
+            fcntl.flock(self._folder, fcntl.LOCK_SH)
+
+    @staticmethod
+    def _give_up_begun(study: optuna.Study) -> None:
+        """End the trials that killed processes had begun."""
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            study.tell(trial.number, state=TrialState.FAIL)
+            # The first trial is not drawn but asked for.
+            if (fixed := trial.system_attrs.get("fixed_params")) is not None:
+                study.enqueue_trial(fixed)
 
     def work(self, worker: int = 0, on_trial: OnTrial = _silent) -> None:
         """Run trials until the study has as many as wanted."""
-        finished = len(self.study.get_trials(deepcopy=False, states=_DONE))
-        if finished >= self.trials:
-            return
-        # Every worker and every resumption draws its own way, so that no trial is drawn twice.
-        seed = self.options.seed + 1009 * worker + finished
-        self.study.sampler = (
-            optuna.samplers.GridSampler({axis.name: axis.values for axis in self.grid}, seed=seed)
-            if self.grid
-            else optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-        )
+
+        def draw_next() -> int:
+            """Seed the next trial by those that are finished: every worker draws its own, a resumed study the same."""
+            finished = len(self.study.get_trials(deepcopy=False, states=_DONE))
+            seed = self.options.seed
+            self.study.sampler = (
+                # Its seed orders the cells, by whose places it knows which of them were tried.
+                optuna.samplers.GridSampler({axis.name: axis.values for axis in self.grid}, seed=seed)
+                if self.grid
+                else optuna.samplers.TPESampler(seed=seed + 1009 * worker + finished, constant_liar=True)
+            )
+            return finished
 
         def tell(study: optuna.Study, trial: FrozenTrial) -> None:
+            draw_next()
             complete = [t.value for t in study.get_trials(deepcopy=False) if t.value is not None]
             values = {label(name): value for name, value in trial.params.items()}
             pruned = trial.state != TrialState.COMPLETE
             on_trial(trial.number, None if pruned else trial.value, values, max(complete, default=None))
 
+        if draw_next() >= self.trials:
+            return
         limit = MaxTrialsCallback(self.trials, states=_DONE)
         self.study.optimize(self._trial, callbacks=[tell, limit], catch=())
 

@@ -1,91 +1,88 @@
-"""Kill `skelbench eval` at random moments, resume it each time, and compare the bits with a run that nothing stopped.
+"""Kill `skelbench eval`, resume it each time, and compare the bits with a run that nothing stopped.
 
-    python -m tests.eval.kill 15              # SIGKILL 15 times; a few minutes
-    python -m tests.eval.kill 15 --seed 1     # at other moments
+    python -m tests.eval.kill 30              # SIGKILL at 30 random moments
+    python -m tests.eval.kill 30 --seed 1     # at other moments
+    python -m tests.eval.kill --operations    # before and after each operation on files
 
-pytest does not collect it: tests/eval/test_resume.py kills at chosen moments, in seconds.
+pytest does not collect it: tests/test_killing.py kills at some operations, tests/eval/test_resume.py at chosen epochs.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-import tempfile
 from pathlib import Path
 
-import skelbench.data
-from skelbench.eval import Results
-from tests.conftest import make_clips
-from tests.killing import Command, asked
+from matplotlib.figure import Figure
 
-VARIANTS = ("conmlp-recon", "conmlp-ce", "wl-bag-gru", "raw-linear", "majority")
+import skelbench.data
+from skelbench.eval import Results, measure
+from tests.conftest import make_clips
+from tests.killing import Case, Command, main
+
+VARIANTS = ("conmlp-recon", "graph2vec-gru", "tcn-ntxent", "majority")
+SMALL = ("conmlp-supcon",)
 OPTIONS = (
-    "--epochs 60 --probe-epochs 10 --sequence-epochs 20 --windows 4 --batch-size 16 --threads 1 --device cpu"
+    "--epochs 6 --probe-epochs 2 --sequence-epochs 4 --windows 4 --embedding op --batch-size 16 --stream-epochs 3 "
+    "--evaluate knn --representations --threads 1 --device cpu --resume"
 )
 
 
-def command(data: Path, out: Path) -> Command:
-    """`skelbench eval`, its log beside the folder."""
-    words = ["xview", "--data", str(data), "--variants", ",".join(VARIANTS), *OPTIONS.split()]
-    return Command(
-        ["-m", "skelbench", "eval", *words, "--out", str(out), "--resume"], out.with_suffix(".log")
-    )
+def quick() -> None:
+    """Without what takes most of a small run's time and writes nothing: charts, and the repetitions of a timing."""
+    Figure.savefig = lambda self, file, **_: file.write("<svg></svg>")
+    Figure.draw_without_rendering = lambda self: None
+    measure.LATENCY_RUNS = measure.THROUGHPUT_RUNS = 1
 
 
-def state(out: Path) -> str:
-    """What a run has stored so far."""
-    stored = out / "results.json"
-    done = [score["variant"] for score in json.loads(stored.read_text())["scores"]] if stored.exists() else []
-    begun = sorted(path.stem for path in (out / "checkpoints").glob("*.safetensors"))
-    return f"finished: {', '.join(done) or 'none'}; begun: {', '.join(begun) or 'none'}"
+def case(work: Path, small: bool = False) -> Case:
+    """A run of a row of each kind, on a few clips; a small one has one row, with all kinds of files."""
+    data = work / "tiny"
+    skelbench.data.save(make_clips(), data)
+
+    def steps(out: Path) -> list[Command]:
+        words = [
+            "xview",
+            "--data",
+            str(data),
+            "--variants",
+            ",".join(SMALL if small else VARIANTS),
+            *OPTIONS.split(),
+        ]
+        return [Command(["eval", *words, "--out", str(out)], out, quick if small else None)]
+
+    return Case(steps, differences)
 
 
 def differences(whole: Path, killed: Path) -> list[str]:
     """What differs between two finished runs, times and memory apart."""
-    found = []
-    for folder in ("scores", "weights"):
-        files = [
-            {path.name: path.read_bytes() for path in (out / folder).iterdir()} for out in (whole, killed)
-        ]
-        found += [
-            f"{folder}/{name}" for name in files[0] | files[1] if files[0].get(name) != files[1].get(name)
-        ]
-    scores = [Results.load(out / "results.json").scores for out in (whole, killed)]
-    if [score.variant for score in scores[0]] != [score.variant for score in scores[1]]:
+    files = [
+        {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        for out in (whole, killed)
+    ]
+    found = [
+        f"{name} is {'missing' if name in files[0] else 'left behind'}" for name in files[0].keys() ^ files[1]
+    ]
+    bits = ("scores", "weights", "representations", "evaluations")
+    found += [
+        f"{name} differs"
+        for name in files[0].keys() & files[1]
+        if name.parts[0] in bits and files[0][name] != files[1][name]
+    ]
+    one, other = (Results.load(out / "results.json") for out in (whole, killed))
+    if [score.variant for score in one.scores] != [score.variant for score in other.scores]:
         return [*found, "results.json: variants"]
-    for one, other in zip(*scores, strict=True):
+    for before, now in zip(one.scores, other.scores, strict=True):
         for name in ("scores_sha256", "top1", "test_curve", "pretraining_curve", "coverage"):
-            if getattr(one, name) != getattr(other, name):
-                found.append(f"results.json: {name} of {one.variant}")
-        if [curve.loss for curve in one.curves] != [curve.loss for curve in other.curves]:
-            found.append(f"results.json: losses of {one.variant}")
-    left = [path for path in killed.rglob("*") if path.name == "checkpoints" or path.suffix == ".partial"]
-    return found + [f"left behind: {path.relative_to(killed)}" for path in left]
-
-
-def main() -> int:
-    """Run the command; 1 where bits differ."""
-    wanted, moments = asked(__doc__, 15)
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        data = work / "tiny"
-        skelbench.data.save(make_clips(clips=96), data)
-        seconds = command(data, work / "whole").finish()
-        print(f"a run that nothing stopped: {seconds:.1f} s")
-        wrong: list[str] = []
-        kills = runs = 0
-        while kills < wanted:
-            out = work / f"killed{runs}"
-            run = command(data, out)
-            kills += run.kill(wanted - kills, moments, seconds, lambda out=out: state(out))
-            run.finish()
-            wrong += [f"{out.name}: {what}" for what in differences(work / "whole", out)]
-            runs += 1
-            # The machine may have less to do than when the first run was timed.
-            seconds *= 0.7
-    print("\n".join(wrong) or f"the same bits after {kills} kills in {runs} runs")
-    return int(bool(wrong))
+            if getattr(before, name) != getattr(now, name):
+                found.append(f"results.json: {name} of {before.variant}")
+        if [curve.loss for curve in before.curves] != [curve.loss for curve in now.curves]:
+            found.append(f"results.json: losses of {before.variant}")
+    if [(item.variant, item.top1) for item in one.evaluations] != [
+        (item.variant, item.top1) for item in other.evaluations
+    ]:
+        found.append("results.json: evaluations")
+    return found
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, case))

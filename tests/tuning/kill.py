@@ -1,17 +1,17 @@
-"""Kill `skelbench tune` at random moments, start it again, and look whether the study lost anything.
+"""Kill `skelbench tune`, start it again, and compare the study with one that nothing stopped.
 
-    python -m tests.tuning.kill 15             # SIGKILL 15 times; some minutes
-    python -m tests.tuning.kill 15 --seed 1    # at other moments
+    python -m tests.tuning.kill 30             # SIGKILL at 30 random moments
+    python -m tests.tuning.kill 30 --seed 1    # at other moments
+    python -m tests.tuning.kill --operations   # before and after each operation on files
 
-A trial that was finished stays as it was; the study ends with as many as were wanted, its best among them, and nothing
-else in its folder. pytest does not collect it.
+A trial that was finished stays as it was, and the study ends with the same trials. pytest does not collect it:
+tests/test_killing.py kills at some operations.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 import optuna
@@ -21,83 +21,66 @@ from optuna.trial import TrialState
 
 import skelbench.data
 from tests.conftest import make_clips
-from tests.killing import Command, asked
+from tests.killing import Case, Command, main
 
-TRIALS = 12
+TRIALS, FEW = 12, 3
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def trials(out: Path) -> dict[int, tuple[object, object]]:
+def trials(out: Path) -> list[tuple[object, object, object]]:
     """The finished trials of a study: what was tried, and what came of it."""
     if not (out / "study.log").exists():
-        return {}
+        return []
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = JournalStorage(JournalFileBackend(str(out / "study.log")))
     if not storage.get_all_studies():
-        return {}
+        return []
     study = optuna.load_study(study_name="skelbench", storage=storage)
     found = study.get_trials(deepcopy=False, states=_DONE)
-    return {trial.number: (trial.params, trial.value) for trial in found}
+    return [(trial.state.name, trial.params, trial.value) for trial in found]
 
 
-class Seen:
-    """The finished trials of a study, looked at from time to time."""
+def case(work: Path, small: bool = False) -> Case:
+    """A study of a contrastive loss on a few clips."""
+    data = work / "tiny"
+    skelbench.data.save(make_clips(), data)
+    seen: dict[Path, list[tuple[object, object, object]]] = {}
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self.trials: dict[int, tuple[object, object]] = {}
-        self.lost: list[str] = []
+    def steps(out: Path) -> list[Command]:
+        words = f"conmlp-supcon xview --data {data} --trials {FEW if small else TRIALS} "
+        words += "--epochs 5 --batch-size 16 --probe-epochs 2"
+        return [
+            Command(["tune", *words.split(), "--threads", "1", "--device", "cpu", "--out", str(out)], out)
+        ]
 
-    def look(self) -> str:
-        """Look what there is now; in words."""
-        now = trials(self.out)
-        gone = [number for number in self.trials if now.get(number) != self.trials[number]]
-        self.lost += [f"{self.out.name}: trial {number} was lost" for number in gone]
-        self.trials |= now
-        return f"finished trials: {len(now)}"
+    def look(out: Path) -> list[str]:
+        """The finished trials that are no more."""
+        before, now = seen.get(out, []), trials(out)
+        seen[out] = now
+        return [f"trial {number} was lost" for number, trial in enumerate(before) if trial not in now]
+
+    return Case(steps, differences, look)
 
 
-def main() -> int:
-    """Run the command; 1 where something was lost."""
-    wanted, moments = asked(__doc__, 15)
-    wrong: list[str] = []
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        data = work / "tiny"
-        skelbench.data.save(make_clips(), data)
-
-        def tune(out: Path) -> Command:
-            words = (
-                f"conmlp-supcon xview --data {data} --trials {TRIALS} --epochs 10 --batch-size 8 --out {out}"
-            )
-            words += " --threads 1 --device cpu"
-            return Command(["-m", "skelbench", "tune", *words.split()], out.with_suffix(".log"))
-
-        seconds = tune(work / "whole").finish()
-        print(f"a study that nothing stopped: {seconds:.1f} s")
-        kills = studies = 0
-        while kills < wanted:
-            out = work / f"study{studies}"
-            seen = Seen(out)
-            some = min(moments.randint(2, 6), wanted - kills)
-            kills += tune(out).kill(some, moments, seconds, seen.look)
-            tune(out).finish()
-            seen.look()
-            wrong += seen.lost
-            best = json.loads((out / "best.json").read_text())
-            values = [value for _, value in seen.trials.values() if value is not None]
-            if len(seen.trials) != TRIALS:
-                wrong.append(f"{out.name}: {len(seen.trials)} finished trials, not {TRIALS}")
-            if best["validation_top1"] != max(values):
-                wrong.append(f"{out.name}: its best is {best['validation_top1']}, not {max(values)}")
-            files = {path.name for path in out.iterdir()}
-            wrong += [
-                f"{out.name}: left behind: {name}" for name in files - {"study.log", "best.json", "tune.html"}
-            ]
-            studies += 1
-    print("\n".join(wrong) or f"nothing lost after {kills} kills in {studies} studies")
-    return int(bool(wrong))
+def differences(whole: Path, out: Path) -> list[str]:
+    """What differs between two studies, and what was left in the folder of the second."""
+    found = [
+        f"{name} is left behind"
+        for name in {path.name for path in out.iterdir()} - {p.name for p in whole.iterdir()}
+    ]
+    for number, (one, other) in enumerate(zip(trials(whole), trials(out), strict=False)):
+        if one != other:
+            found.append(f"trial {number} is {other}, not {one}")
+    if len(trials(whole)) != len(trials(out)):
+        found.append(f"there are {len(trials(out))} finished trials, not {len(trials(whole))}")
+    best = [json.loads((folder / "best.json").read_text()) for folder in (whole, out)]
+    found += [
+        f"best.json: {name} differs"
+        for name in ("params", "validation_top1")
+        if best[0][name] != best[1][name]
+    ]
+    return found
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, case))

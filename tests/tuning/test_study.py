@@ -229,6 +229,46 @@ def test_a_grid_tries_every_cell_in_units_of_the_crossover(data, tmp_path, capsy
     assert "grid was" in error
 
 
+def test_a_grid_that_was_stopped_tries_the_other_cells(data, tmp_path):
+    grid = ("lr=0.01,0.02,0.03,0.04", "temperature=0.1,0.2")
+    own = options(data, tmp_path, variant="conmlp-supcon", epochs=1, grid=grid)
+
+    def stop(number, *_):
+        if number == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune.tune(own, stop)
+    tune.tune(own)
+    trials = tune.Study(own).study.get_trials()
+    assert len({tuple(trial.params.values()) for trial in trials}) == len(trials) == 8
+
+
+def test_a_stopped_study_draws_what_one_that_was_not_would_have(data, tmp_path):
+    def stop(number, *_):
+        if number == 1:
+            raise KeyboardInterrupt
+
+    own = options(data, tmp_path / "stopped", epochs=1, trials=4)
+    with pytest.raises(KeyboardInterrupt):
+        tune.tune(own, stop)
+    study = tune.Study(own).study
+    study.ask().suggest_float("lr", *tune.RANGES["lr"], log=True)  # begun by a process that was killed
+    del study
+    tune.tune(own)
+    tune.tune(replace(own, out=tmp_path / "whole"))
+    found = [
+        [
+            trial.params
+            for trial in tune.Study(replace(own, out=tmp_path / name)).study.get_trials()
+            if trial.value is not None
+        ]
+        for name in ("stopped", "whole")
+    ]
+    assert found[0] == found[1]
+    assert len(found[0]) == 4
+
+
 def test_the_crossover_uses_the_tau_of_its_cell_or_of_the_row():
     from skelbench.tuning.hyper import applied
     from skelbench.variants import choose

@@ -50,7 +50,7 @@ def save(
 
     A prepared dataset that lies there already is replaced; an empty folder too. `files` are texts by name that belong
     to it, a log for instance. `joints_file` is a .npy file that holds `clips.joints` already, on the same file system:
-    it is moved, after all else has been written.
+    the dataset gets it under a second name, after all else has been written; whoever made it removes the first.
 
     Raises:
         DataError: `folder` holds something else, or the disk is full (what was written is then named and kept).
@@ -93,7 +93,11 @@ def save(
             for done in synced:
                 done.result()
         if joints_file is not None:
-            os.replace(joints_file, partial / "joints.npy")
+            try:
+                # Not moved: were the process killed here, the joints would lie where nobody looks for them.
+                os.link(joints_file, partial / "joints.npy")
+            except OSError:  # a file system without hard links
+                os.replace(joints_file, partial / "joints.npy")
     except OSError as error:
         raise DataError(
             f"{folder}: writing failed ({error.strerror}); what was written lies in {partial}"
