@@ -52,7 +52,9 @@ class BodyNorm(nn.Module):
     def forward(self, streams: Tensor) -> Tensor:
         """Normalised bodies."""
         clips, bodies, frames, joints, channels = streams.shape
-        flat: Tensor = self.norm(streams.permute(0, 1, 3, 4, 2).reshape(clips, -1, frames))
+        # No size is left to be found: of a process without clips in a batch, it could not be.
+        rows = streams.permute(0, 1, 3, 4, 2).reshape(clips, bodies * joints * channels, frames)
+        flat: Tensor = self.norm(rows)
         return flat.view(clips * bodies, joints, channels, frames).permute(0, 2, 3, 1)
 
 
@@ -65,7 +67,7 @@ def mean_over_people(features: Tensor, streams: Tensor) -> Tensor:
     # The first body always counts, so that no clip is without one.
     there = torch.cat([torch.ones_like(there[:, :1]), there[:, 1:]], 1)
     shares = there / there.sum(1, keepdim=True)
-    return (features.view(*there.shape, -1) * shares[..., None]).sum(1)
+    return (features.view(*there.shape, features.shape[-1]) * shares[..., None]).sum(1)
 
 
 class MultiScaleTemporal(nn.Module):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from skelbench.training.checkpoint import Checkpoint
 from skelbench.training.dataset import PackedDataset
 from skelbench.training.log import EpochLog, TrainingError
 from skelbench.training.settings import Settings
+from skelbench.training.streams import StreamInput
 from skelbench.training.task import Fitted, Task
 from skelbench.training.tensors import load_tensors
 from skelbench.variants import choose
@@ -33,9 +35,11 @@ SETTINGS = Settings(
 )  # fmt: skip
 
 
-def task_of(ranks: Ranks, data: Path, settings: Settings, checkpoint: Path | None = None) -> Task:
+def task_of(
+    ranks: Ranks, data: Path, settings: Settings, checkpoint: Path | None = None, precision: Any = "32-true"
+) -> Task:
     clips = skelbench.data.load(data)
-    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     train, test = torch.arange(len(clips)).tensor_split(2)
     return Task(
         clips,
@@ -66,6 +70,18 @@ def sgd(parameters: Any, lr: float, weight_decay: float = 0.0) -> torch.optim.Op
     return torch.optim.SGD(parameters, lr, momentum=0.9, weight_decay=weight_decay)
 
 
+@contextmanager
+def in_double() -> Iterator[None]:
+    """Weights and the streams of clips that are float64."""
+    before, plain = torch.get_default_dtype(), StreamInput.plain
+    torch.set_default_dtype(torch.float64)
+    try:
+        with mock.patch.object(StreamInput, "plain", lambda self, clips: plain(self, clips).double()):
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def train(
     ranks: Ranks,
     key: str,
@@ -75,11 +91,13 @@ def train(
     adam: bool = True,
     stop: int = 0,
     whole_clips: bool = False,
+    double: bool = False,
     **changes: object,
 ) -> dict[str, object]:
     """Losses, weights and buffers of the optimizer after the last epoch (or after epoch `stop`), logits, bytes sent."""
     torch.manual_seed(1000 + ranks.rank)  # a recipe has to seed what it draws
-    task = task_of(ranks, data, replace(SETTINGS, **changes), checkpoint)
+    precision = "64-true" if double else "32-true"
+    task = task_of(ranks, data, replace(SETTINGS, **changes), checkpoint, precision)
     (row,) = choose([key])
     if whole_clips:
         row = replace(row, encoder=ReadsWholeClips)
@@ -88,6 +106,8 @@ def train(
     with ops.use_isa(isa), ExitStack() as replaced:
         for name in () if adam else ("Adam", "AdamW"):
             replaced.enter_context(mock.patch.object(torch.optim, name, sgd))
+        if double:
+            replaced.enter_context(in_double())
         task = replace(task, on_epoch=lambda log: stopped(log, stop))
         try:
             fitted: Fitted = row.fit(task)

@@ -28,7 +28,7 @@ def small_parts() -> None:
 def case(work: Path, small: bool = False) -> Case:
     """One dataset by one job, and the same one in two shares."""
     raw = work / "raw"
-    write_raw_folder(raw, clips=FEW if small else FILES, seed=0, mean_frames=20)
+    write_raw_folder(raw, clips=FEW if small else FILES, seed=0, mean_frames=20 if small else 60)
 
     def steps(out: Path) -> list[Command]:
         shared = out.with_name("shared")
