@@ -1,10 +1,10 @@
-"""What several processes cost, each a training step: bytes and processor time. `python -m benchmarks.processes`.
+"""What several processes cost, each a training step: bytes, time and processor time. `python -m benchmarks.processes`.
 
 ConMLP with SupCon in batches of 512 of NTU's shape, by 1, 2 and 4 processes under torchrun, each pinned to one core
 with one thread. Bytes are counted by the kernel, in a network of their own (`unshare`), beside those of the formula and
-of `Ranks.sent`. Processor time instead of seconds, because it does not see what else the machine does: the gain is the
-processor time of one process's step over that of the busiest of several, in the least of their epochs. Waiting for one
-another is not in it.
+of `Ranks.sent`. The gain is what one process's step takes over that of the slowest of several, in the least of their
+epochs: by seconds, which mean something on a quiet machine only, and by processor time, which does not see what else
+the machine does, nor that they wait for one another.
 
     python -m benchmarks.processes --schemes
 
@@ -59,6 +59,7 @@ def bytes_sent(processes: int, batch: int = BATCH, shared: int = SHARED) -> floa
 class Step:
     """One process's step."""
 
+    ms: float
     processor_ms: float
     sent: float
     """By `Ranks.sent`."""
@@ -85,13 +86,14 @@ def worker(out: Path) -> None:
     from skelbench.training.task import Task
     from skelbench.variants import choose
 
+    # Before gloo starts its threads, which keep to the core of the one that starts them.
+    os.sched_setaffinity(0, {int(os.environ["RANK"]) % (os.cpu_count() or 1)})
     fabric = make_fabric(MachineOptions(device="cpu", threads=1))
     ranks = Ranks.of_torch()
-    os.sched_setaffinity(0, {ranks.rank % (os.cpu_count() or 1)})
-    marks: list[tuple[float, int, int]] = []
+    marks: list[tuple[float, float, int, int]] = []
 
     def on_epoch(log: EpochLog) -> None:
-        marks.append((time.process_time(), ranks.sent, kernel_bytes()))
+        marks.append((time.perf_counter(), time.process_time(), ranks.sent, kernel_bytes()))
 
     every = torch.arange(CLIPS)
     data = random_clips(CLIPS)
@@ -101,9 +103,9 @@ def worker(out: Path) -> None:
     (variant,) = choose(["conmlp-supcon"])
     train_encoder(task, variant)
     steps = CLIPS // BATCH
-    processor = min((b[0] - a[0]) / steps for a, b in pairwise(marks))
-    sent, counted = ((marks[-1][place] - marks[0][place]) / steps / EPOCHS for place in (1, 2))
-    step = Step(1e3 * processor, sent, counted / ranks.size)
+    seconds, processor = (min((b[place] - a[place]) / steps for a, b in pairwise(marks)) for place in (0, 1))
+    sent, counted = ((marks[-1][place] - marks[0][place]) / steps / EPOCHS for place in (2, 3))
+    step = Step(1e3 * seconds, 1e3 * processor, sent, counted / ranks.size)
     (out / f"{ranks.rank}.json").write_text(json.dumps(vars(step)))
     ranks.close()
 
@@ -190,19 +192,20 @@ def table(runs: int, sizes: Sequence[int]) -> None:
     """Print what each number of processes takes."""
     import tempfile
 
-    alone: list[float] = []
+    alone = Step(0.0, 0.0, 0.0, None)
     with tempfile.TemporaryDirectory() as folder:
         for number in range(runs):
             for processes in sizes:
                 steps = run(processes, Path(folder) / f"{number}-{processes}")
-                busiest = max(step.processor_ms for step in steps)
-                alone += [busiest] if processes == 1 else []
+                ms, busy = max(step.ms for step in steps), max(step.processor_ms for step in steps)
+                if processes == 1:
+                    alone = steps[0]
                 counted = [step.counted for step in steps if step.counted is not None]
                 print(
-                    f"{processes} processes: {busiest:.1f} ms of processor time a step in the busiest, "
-                    f"gain {alone[-1] / busiest:.2f}; sent by each {median(counted) / 1e6:.3f} MB counted by the "
-                    f"kernel, {steps[0].sent / 1e6:.3f} MB of tensors, {bytes_sent(processes) / 1e6:.3f} MB by the "
-                    "formula",
+                    f"{processes} processes: {ms:.1f} ms a step, gain {alone.ms / ms:.2f}; {busy:.1f} ms of processor "
+                    f"time in the busiest, gain {alone.processor_ms / busy:.2f}; sent by each "
+                    f"{median(counted) / 1e6:.3f} MB counted by the kernel, {steps[0].sent / 1e6:.3f} MB of tensors, "
+                    f"{bytes_sent(processes) / 1e6:.3f} MB by the formula",
                     flush=True,
                 )
 
