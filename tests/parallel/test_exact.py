@@ -24,7 +24,9 @@ ROWS = (
 )  # fmt: skip
 # Of each way to train one, with shares that are empty in the last batch.
 FOUR = ("conmlp-recon-self", "wl-bag-gru", "tcn", "tcn-predict")
-# Deep ones with batch normalisation, which amplify rounding: a step of float32 differs by up to 1.5e-4, twenty by 0.1.
+# With batch normalisation, which amplifies rounding: twenty steps of float32 differ by 1e-5 (tcn) to 0.1 (ctr-gcn).
+NORMALISED = ("tcn", "tcn-predict", "tcn-multiview")
+# The deep ones differ by up to 1.5e-4 after one.
 DEEP = ("sgn", "sit-mlp", "stgcn", "ctr-gcn")
 # On two instruction sets.
 TWICE = ("conmlp-ntxent", "conmlp-recon")
@@ -139,6 +141,7 @@ def test_a_row_is_trained_as_by_one_process(key, group, data, alone, tmp_path):
     if group.size > 2 and key not in FOUR:
         pytest.skip("two processes show it")
     levels = LEVELS[: 1 + (key in TWICE)]
+    levels = levels[: key not in NORMALISED]
     for isa, changes in [("", ONE_STEP), *((level, {"adam": False}) for level in levels)]:
         whole = alone(key, isa, **changes)
         found = group(work.train, key, data, tmp_path / f"{isa}{len(changes)}.safetensors", isa, **changes)
@@ -157,9 +160,9 @@ def test_a_row_is_trained_as_by_one_process(key, group, data, alone, tmp_path):
             close(found[0]["checkpoint"][name].astype(np.float64), value.astype(np.float64))
 
 
-@pytest.mark.parametrize("key", DEEP)
-def test_a_deep_row_is_trained_as_by_one_process(key, group, data, tmp_path):
-    """In float64, where twenty steps leave as little of rounding as a step of the others does in float32.
+@pytest.mark.parametrize("key", [*NORMALISED, *DEEP])
+def test_a_row_with_batch_normalisation_is_trained_as_by_one_process(key, group, data, tmp_path):
+    """In float64, but for losses, which are taken in float32: what twenty steps leave of rounding is 5e-8.
 
     Of four processes an epoch, which takes as long as five of two, and ends with a share that is empty.
     """
@@ -171,7 +174,7 @@ def test_a_deep_row_is_trained_as_by_one_process(key, group, data, tmp_path):
         found.append(load_tensors(tmp_path / f"{name}.safetensors")[0])
     assert found[0].keys() == found[1].keys()
     for name, value in found[0].items():
-        close(found[1][name].double(), value.double(), 1e-10)
+        close(found[1][name].double(), value.double(), 1e-6)
 
 
 @pytest.mark.parametrize("key", ["conmlp-recon", "wl-bag-gru", "tcn"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -72,11 +72,28 @@ def sgd(parameters: Any, lr: float, weight_decay: float = 0.0) -> torch.optim.Op
 
 @contextmanager
 def in_double() -> Iterator[None]:
-    """Weights and the streams of clips that are float64."""
-    before, plain = torch.get_default_dtype(), StreamInput.plain
+    """Weights and what becomes of the clips' streams in float64; the streams are made in float32, as ever."""
+
+    def widened(make: Callable[..., Any]) -> Callable[..., Any]:
+        def wide(*arguments: Any) -> Any:
+            torch.set_default_dtype(torch.float32)
+            try:
+                made = make(*arguments)
+            finally:
+                torch.set_default_dtype(torch.float64)
+            if isinstance(made, tuple):
+                return tuple(part.double() if part.is_floating_point() else part for part in made)
+            return made.double()
+
+        return wide
+
+    before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        with mock.patch.object(StreamInput, "plain", lambda self, clips: plain(self, clips).double()):
+        with ExitStack() as replaced:
+            for name in ("plain", "view", "positions"):
+                made = widened(getattr(StreamInput, name))
+                replaced.enter_context(mock.patch.object(StreamInput, name, made))
             yield
     finally:
         torch.set_default_dtype(before)
