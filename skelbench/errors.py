@@ -9,3 +9,7 @@ class SkelbenchError(Exception):
     Every other exception is a bug and shows its traceback. The message names the file, clip, row or argument, and says
     what to do.
     """
+
+    def __init__(self, *message: object) -> None:
+        # Another library's words, quoted in ours, may be of several lines.
+        super().__init__(*(" ".join(str(part).split("\n")) for part in message))

@@ -247,6 +247,13 @@ def test_annotations_of_another_shape(tmp_path, corpus, key):
         refused(write_pickle(tmp_path / "a.pkl", content))
 
 
+def test_another_librarys_words_are_quoted_in_one_line(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(
+        b"Pnobody\n."
+    )  # which asks for a persistent object: two lines in CPython
+    assert "\n" not in (refused(tmp_path / "a.pkl") or "\n")
+
+
 def test_nested_and_endless_pickles(tmp_path):
     deep: list = []
     for _ in range(200):

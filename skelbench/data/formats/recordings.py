@@ -143,6 +143,6 @@ def _read_bvh(path: Path) -> tuple[NDArray[np.float32], Skeleton, float]:
             edges = [(int(child), int(parent)) for child, parent in bvh.node_edges]
             seconds = float(bvh.frame_time)
     except Exception as error:  # the library raises what it meets in a damaged file
-        reason = str(error).replace("\n", " ") or type(error).__name__
+        reason = str(error) or type(error).__name__
         raise DataError(f"{path}: not a readable BVH file: {reason}") from None
     return joints, skeleton_from(names, edges), seconds
