@@ -1,4 +1,5 @@
 // The contrastive op on CUDA: checks and memory. cuda.cu computes. Nothing waits for the device.
+#include <torch/csrc/stable/accelerator.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 
@@ -63,6 +64,7 @@ std::tuple<Tensor, Tensor, Tensor> contrastive(Tensor embeddings, Tensor labels,
                                                double k2, std::optional<int64_t> self_offset, bool tf32,
                                                bool deterministic) {
     check(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset);
+    const torch::stable::accelerator::DeviceGuard guard(embeddings.get_device_index());
     const Call call(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset, tf32,
                     deterministic);
     const int64_t n = call.problem.n;
@@ -83,6 +85,7 @@ std::tuple<Tensor, Tensor> contrastive_backward(Tensor grad, Tensor lse, Tensor 
                                                 bool deterministic, bool need_embeddings,
                                                 bool need_contrasts) {
     check(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset);
+    const torch::stable::accelerator::DeviceGuard guard(embeddings.get_device_index());
     check_gradient(embeddings, grad, lse, positives);
     const Call call(embeddings, labels, contrasts, contrast_labels, temperature, k1, k2, self_offset, tf32,
                     deterministic);

@@ -21,7 +21,8 @@ inline StreamOf stream_function() {
     return found;
 }
 
-// Sets the device of the static CUDA runtime, and returns torch's current stream on it.
+// Sets the device of the static CUDA runtime, and returns torch's current stream on it. The caller holds
+// torch's DeviceGuard of the same device, which sets the thread's device back.
 inline cudaStream_t current_stream(int32_t device) {
     const StreamOf stream_of = stream_function();
     STD_TORCH_CHECK(stream_of, "this torch has no CUDA");
