@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 from skelbench.errors import SkelbenchError
-from skelbench.runs.files import FileError, reason, replacing
+from skelbench.runs.files import FileError, reason, replacing, write_text
 from skelbench.runs.folder import RunFolder
 from skelbench.runs.results import Results, Score
 
@@ -56,7 +58,22 @@ def merge(paths: Sequence[Path], out: Path) -> Results:
                 job = found.protocol, found.variant, found.seed, found.fold
                 _copy_file(source.evaluation(*job), folder.evaluation(*job))
     merged.save(folder.results)
+    _write_config(sources[0], folder, merged)
     return merged
+
+
+def _write_config(source: RunFolder, folder: RunFolder, merged: Results) -> None:
+    """The options of a run made from the command line, with which one command repeats the whole."""
+    if not source.config.exists():
+        return
+    try:
+        options = yaml.safe_load(source.config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MergeError(f"{source.config} cannot be read: {error}") from error
+    if not isinstance(options, dict):
+        raise MergeError(f"{source.config} holds no options, but a {type(options).__name__}")
+    whole = {name: merged.info.config[name] for name in ("variants", "seeds", "shard")}
+    write_text(folder.config, yaml.safe_dump(options | whole | {"out": str(folder.path)}, sort_keys=False))
 
 
 def _require_same(first: Path, one: Results, path: Path, other: Results) -> None:

@@ -1,5 +1,6 @@
 """Shards of a run, merged, are the run; what does not belong together is refused."""
 
+import functools
 import shutil
 from dataclasses import replace
 
@@ -20,8 +21,13 @@ def test_merged_shards_are_the_run(tmp_path, capsys):
     config = config_of(data=tmp_path / "data", variants=("conmlp-ce", "raw-linear", "majority"), **quick)
     whole = run(replace(config, out=tmp_path / "whole"))
     shards = [tmp_path / f"shard{i}" for i in (1, 2, 3, 4)]
+    shard_of = functools.partial(
+        command_line, capsys, "eval", "xview", "--data", tmp_path / "data", "--align", "none", "--threads", 1,
+        "--variants", "conmlp-ce,raw-linear,majority", "--seeds", "0,1", "--epochs", 2, "--lr", 0.05,
+        "--probe-epochs", 2, "--batch-size", 16,
+    )  # fmt: skip
     for place, out in enumerate(shards, 1):
-        run(replace(config, out=out, shard=f"{place}/4"))
+        assert shard_of("--shard", f"{place}/4", "--out", out)[0] == 0
     assert sum(len(RunFolder(out).load().scores) for out in shards) == len(whole.scores)
     assert command_line(capsys, "merge", *shards, "--out", tmp_path / "merged")[0] == 0
     merged = RunFolder(tmp_path / "merged").load()
@@ -33,6 +39,12 @@ def test_merged_shards_are_the_run(tmp_path, capsys):
         "class1",
         "class2",
     )
+    again = command_line(
+        capsys, "eval", "xview", "--config", tmp_path / "merged" / "config.yaml", "--out", tmp_path / "again"
+    )
+    assert again[0] == 0
+    scores = RunFolder(tmp_path / "again").load().scores
+    assert [(score.variant, score.seed, score.scores_sha256) for score in scores] == found
     code, _, error = command_line(capsys, "merge", *shards, "--out", tmp_path / "merged")
     assert code == 2
     assert "already holds a run" in error
