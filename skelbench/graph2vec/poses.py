@@ -7,6 +7,9 @@ joint and a bin of one of these, per frame:
   root was when it was first seen. In mean bone lengths of the body.
 - `bone`: the unit vector from the joint's parent to the joint; the root's is zero.
 - `motion`: the joint's displacement since the previous frame, zero in the first; in mean bone lengths.
+- `hands`: the joint's distances to the head, the left and the right hand, which no turn of the body changes; in mean
+  bone lengths. The landmarks are those of `skelbench.data.joints`; one that a skeleton lacks is at distance zero.
+- `feet`: likewise to the root, the left and the right foot.
 - `degree`: the number of neighbours of the node and nothing of the pose. A control: every graph is the same graph.
 """
 
@@ -17,14 +20,16 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from skelbench.data.clips import Clips, DataError, Dropped, IntArray, Skeleton
+from skelbench.data.joints import landmarks
 from skelbench.data.presence import present
 
-LabelKind = Literal["position", "bone", "motion", "degree"]
-LABEL_KINDS: tuple[str, ...] = get_args(LabelKind)
+LabelKind = Literal["position", "bone", "motion", "hands", "feet", "degree"]
+LABEL_KINDS: tuple[LabelKind, ...] = get_args(LabelKind)
 TwoPerson = Literal["drop", "disjoint"]
 ABSENT = -1
 """Label of a node whose body is not in the frame; it has no token."""
@@ -175,6 +180,13 @@ def features(position: Tensor, previous: Tensor, skeleton: Skeleton, kind: Label
     if kind == "position":
         return position
     root = skeleton.root
+    if kind in ("hands", "feet"):
+        centred = position.clone()
+        centred[..., root, :] = 0
+        marks = landmarks(skeleton)
+        chosen = marks[:3] if kind == "hands" else [root, *marks[3:5]]
+        distances = [(centred - centred[..., mark, None, :]).norm(dim=-1) for mark in chosen]
+        return F.pad(torch.stack(distances, dim=-1), (0, 3 - len(chosen)))
     # Positions are relative to the root, whose own row holds its path: put both back into one frame of reference.
     here, before = (
         p + _without_root_row(p[..., root : root + 1, :], root, p.shape[-2]) for p in (position, previous)

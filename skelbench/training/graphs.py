@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from skelbench.data.clips import Clips, DataError
 from skelbench.graph2vec import Graph2Vec, skeleton_graphs
-from skelbench.graph2vec.batches import CHOSEN_LABELLINGS, LabelBatches
+from skelbench.graph2vec.batches import CHOSEN_LABELLINGS, LabelBatches, Labellings
 from skelbench.graph2vec.documents import Vocabulary
 from skelbench.graph2vec.graphs import SkeletonGraphs, window_topology
-from skelbench.graph2vec.poses import poses
+from skelbench.graph2vec.poses import LABEL_KINDS, poses
 from skelbench.models.recurrent import SequenceClassifier
 from skelbench.models.wl_bag import WLBagGRU
 from skelbench.runs.results import Stage
-from skelbench.training.built import BuiltFrom
+from skelbench.training.built import BuiltFrom, WeightsError
 from skelbench.training.log import EpochLog
 from skelbench.training.sequence import Sequences, SequenceSettings, Vectors, train_sequence_classifier
 from skelbench.training.settings import Settings
@@ -41,6 +41,7 @@ BAG_FLOOR = 5
 BAG_ITERATIONS = 1
 # Prefix of an embedding's tables among the stored weights.
 TABLES = "graph2vec."
+_LABELLINGS = f"{TABLES}labellings"
 
 
 def graph2vec(task: Task, variant: Variant) -> Fitted:
@@ -141,7 +142,24 @@ def wl_bag_gru(task: Task, variant: Variant) -> Fitted:
         lambda indices: every.batch(place[indices.cpu()], False).to(task.fabric.device),
         rate=BAG_RATE,
         cosine=True,
+        tables={_LABELLINGS: _stored(CHOSEN_LABELLINGS)},
     )
+
+
+def _stored(labellings: Labellings) -> Tensor:
+    """Labellings as they lie beside a model's weights, float64 (K, 2): place in LABEL_KINDS, and bin size."""
+    return torch.tensor([(LABEL_KINDS.index(kind), size) for kind, size in labellings], dtype=torch.float64)
+
+
+def _labellings(built: BuiltFrom, weights: dict[str, Tensor]) -> Labellings:
+    """The labellings that a stored row was trained with."""
+    stored = weights.get(_LABELLINGS)
+    kinds = range(len(LABEL_KINDS))
+    if stored is None or stored.shape[1:] != (2,) or any(kind not in kinds for kind in stored[:, 0].tolist()):
+        raise WeightsError(
+            f"{built.variant}: the weights do not say how nodes were labelled, as an early version's; train it again"
+        )
+    return tuple((LABEL_KINDS[int(kind)], size) for kind, size in stored.tolist())
 
 
 def restore_graph2vec(
@@ -181,15 +199,17 @@ def restore_wl_bag(
 ) -> tuple[nn.Sequential, Inputs]:
     """A stored wl-bag row."""
     bodies, windows = built.shape["max_bodies"], Settings(**built.settings).windows
+    labellings = _labellings(built, weights)
 
     def inputs(clips: Clips, device: torch.device) -> Batch:
-        batches = LabelBatches(poses(clips, "disjoint", bodies), torch.arange(len(clips)), windows=windows)
+        everything = poses(clips, "disjoint", bodies)
+        batches = LabelBatches(everything, torch.arange(len(clips)), labellings, windows=windows)
         return lambda indices: batches.batch(indices.cpu(), False).to(device)
 
     nodes = LabelBatches.window * bodies * len(built.joint_names)
     edges = window_topology(built.skeleton, LabelBatches.window, bodies)
     model = WLBagGRU(
-        edges, nodes, built.shape["classes"], labellings=len(CHOSEN_LABELLINGS), iterations=BAG_ITERATIONS
+        edges, nodes, built.shape["classes"], labellings=len(labellings), iterations=BAG_ITERATIONS
     )
     return _headless(model, weights), inputs
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skelbench.data.clips import Clips, release
-from skelbench.training.joints import parents
+from skelbench.data.joints import parents
 from skelbench.training.settings import InputStream
 
 # Brings steps between frames to the size of positions. Of 1, 8 and 32 on NW-UCLA's camera 2, trained on camera 1.

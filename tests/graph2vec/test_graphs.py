@@ -12,7 +12,7 @@ from skelbench.data.load import load
 from skelbench.graph2vec import poses, skeleton_graphs, window_topology
 from skelbench.graph2vec.batches import LabelBatches
 from skelbench.graph2vec.graphs import window_rows
-from skelbench.graph2vec.poses import ABSENT
+from skelbench.graph2vec.poses import ABSENT, features
 from skelbench.ops.wl import wl_subtrees
 from tests.conftest import make_clips
 
@@ -80,6 +80,23 @@ def test_labels_agree_with_their_definition(label):
         assert (ours == expected).mean() > 0.97  # float32 may round a value on a bin's edge the other way
 
 
+@pytest.mark.parametrize(("label", "landmarks"), [("hands", [4, 1, 2]), ("feet", [0, 3, 5])])
+def test_distances_to_landmarks(label, landmarks):
+    names = ("hip", "l_hand", "r_hand", "LFoot", "head", "foot_right", "knee")
+    edges = ((1, 0), (2, 0), (3, 0), (4, 0), (5, 6), (6, 0))
+    clips = make_clips(2, joints=7)
+    clips = replace(clips, skeleton=replace(clips.skeleton, joint_names=names, edges=edges))
+    pose = poses(clips)
+    found = features(pose.position, pose.position, pose.skeleton, label)
+    centred = pose.position.clone()
+    centred[..., 0, :] = 0
+    assert torch.allclose(found, torch.cdist(centred, centred[..., landmarks, :]), atol=1e-5)
+    turned = torch.tensor([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]])
+    assert torch.allclose(
+        features(pose.position @ turned, pose.position, pose.skeleton, label), found, atol=1e-5
+    )
+
+
 def test_degree_only_makes_all_graphs_one():
     labels = skeleton_graphs(make_clips(6), label="degree", windows=4, window=3).labels()
     assert (labels == labels[0]).all()
@@ -144,7 +161,7 @@ def test_batches_are_the_same_graphs():
         ({"window": 0}, "window"),
         ({"bin_size": 0.0}, "bin_size"),
         ({"bin_size": float("nan")}, "bin_size"),
-        ({"label": "colour"}, "position, bone, motion, degree"),
+        ({"label": "colour"}, "position, bone, motion, hands, feet, degree"),
         ({"two_person": "merge"}, "drop, disjoint"),
     ],
 )

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from skelbench.data.joints import mirrored
 from skelbench.training import augmentation
 from skelbench.training.augmentation import draw_times, plain_times
-from skelbench.training.joints import mirrored
 from skelbench.training.plan import Augmentation, Plan
 from skelbench.training.streams import Axes, StreamInput
 from tests.training.test_streams import (

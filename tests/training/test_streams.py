@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from skelbench.data.clips import Skeleton
+from skelbench.data.joints import landmarks, mirrored, parents, torso_pairs
 from skelbench.data.skeletons import NTU_25, skeleton_from
 from skelbench.ops import RaggedClips
 from skelbench.training import augmentation
 from skelbench.training.augmentation import plain_times
 from skelbench.training.dataset import PackedDataset
-from skelbench.training.joints import JointMaps, landmarks, mirrored, parents, torso_pairs
+from skelbench.training.joints import JointMaps
 from skelbench.training.plan import Augmentation, Plan
 from skelbench.training.streams import MOTION, Axes, StreamInput, level, resample, stack
 from tests.conftest import make_clips

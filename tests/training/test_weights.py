@@ -5,13 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 import skelbench
 import skelbench.data
 from skelbench.data import DataError
 from skelbench.eval import run
-from skelbench.training.built import WeightsError
+from skelbench.runs.folder import RunFolder
+from skelbench.training import graphs
+from skelbench.training.built import WeightsError, read
+from skelbench.variants import choose
 from tests.conftest import config_of, make_clips
 
 
@@ -58,6 +62,21 @@ def test_graph_rows_load_too(variant, folder, tmp_path):
     if variant == "graph2vec-gru":
         with pytest.raises(DataError, match=r"clip .* 2 bodies"):
             encoder.represent(two)
+
+
+def test_nodes_are_labelled_as_in_training(folder, tmp_path, monkeypatch):
+    quick = dict(variants="wl-bag-gru", sequence_epochs=1, windows=3, device="cpu")
+    run(config_of(data=folder / "data", out=tmp_path / "run", **quick))
+    clips = skelbench.data.load(folder / "data")
+    before = skelbench.load(tmp_path / "run", "wl-bag-gru").classify(clips)
+    monkeypatch.setattr(graphs, "CHOSEN_LABELLINGS", (("bone", 0.1),))
+    assert np.array_equal(skelbench.load(tmp_path / "run", "wl-bag-gru").classify(clips), before)
+    built, weights = read(RunFolder(tmp_path / "run").weights("wl-bag-gru", 0))
+    (row,) = choose(["wl-bag-gru"])
+    del weights["graph2vec.labellings"]
+    for wrong in ({}, {"graph2vec.labellings": torch.full((3, 2), 99.0)}):
+        with pytest.raises(WeightsError, match="wl-bag-gru: the weights do not say how nodes"):
+            graphs.restore_wl_bag(row, built, weights | wrong)
 
 
 def test_a_few_clips_are_enough(folder):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skelbench.data import Clips
 from skelbench.data.clips import IntArray, Skeleton
-from skelbench.training.joints import landmarks, letters, parents
+from skelbench.data.joints import landmarks, letters, parents
 from skelbench.training.streams import Axes
 
 Clip = NDArray[np.float32]
