@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 
 from skelbench.options import Count, NotNegative, Positive, Share
 
-NodeLabel = Literal["position", "bone", "motion", "degree"]
+NodeLabel = Literal["position", "bone", "motion", "hands", "feet", "degree"]
 TwoPerson = Literal["drop", "disjoint"]
 Sampling = Literal["full", "conmlp60"]
 Embedding = Literal["op", "gensim"]

@@ -1,6 +1,7 @@
 """Clips -> graphs: topology, windows, labels, and what is left out."""
 
 from dataclasses import replace
+from typing import get_args
 
 import networkx as nx
 import numpy as np
@@ -12,8 +13,9 @@ from skelbench.data.load import load
 from skelbench.graph2vec import poses, skeleton_graphs, window_topology
 from skelbench.graph2vec.batches import LabelBatches
 from skelbench.graph2vec.graphs import window_rows
-from skelbench.graph2vec.poses import ABSENT, features
+from skelbench.graph2vec.poses import ABSENT, LABEL_KINDS, features
 from skelbench.ops.wl import wl_subtrees
+from skelbench.training.settings import NodeLabel
 from tests.conftest import make_clips
 
 
@@ -95,6 +97,10 @@ def test_distances_to_landmarks(label, landmarks):
     assert torch.allclose(
         features(pose.position @ turned, pose.position, pose.skeleton, label), found, atol=1e-5
     )
+
+
+def test_every_kind_of_label_is_an_option():
+    assert get_args(NodeLabel) == LABEL_KINDS
 
 
 def test_degree_only_makes_all_graphs_one():
