@@ -19,10 +19,11 @@ from skelbench.models.fused import FusedClassifier, FusedEncoder
 from skelbench.models.ragged_input import RaggedInput
 from skelbench.models.recurrent import SequenceClassifier
 from skelbench.models.wl_bag import WLBagGRU
+from skelbench.ops.reference_streams import level, stack
 from skelbench.training.augmentation import plain_times
 from skelbench.training.fused import FusedInputs
 from skelbench.training.stream_task import StreamInputs
-from skelbench.training.streams import StreamInput, level
+from skelbench.training.streams import StreamInput
 from skelbench.training.trained import Encoder
 
 
@@ -81,12 +82,13 @@ class _Resampled(nn.Module):
     def forward(self, joints: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and representations of joints (N, T, M, J, 3), of which frames (N,) are a clip's."""
         positions, present = self.sample(joints, frames)
-        positions = level(positions / self.stream.axes.unit, present, self.stream.axes.up, self.stream.joints)
-        representation = self.encoder(self.stream.channels(positions, present))
+        axes, maps = self.stream.axes, self.stream.joints
+        positions = level(positions / axes.unit, present, axes.up, maps)
+        representation = self.encoder(stack(positions, present, self.stream.plan.streams, maps))
         return self.classifier(representation), representation
 
     def sample(self, joints: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """`skelbench.training.streams.resample` on padded clips."""
+        """`skelbench.ops.reference_streams.resample` on padded clips."""
         last = (frames - 1)[:, None]
         at = plain_times(1, self.stream.plan.frames).to(joints.device) * last
         first = torch.minimum(at.floor().to(torch.int64), last)
@@ -169,7 +171,7 @@ def twin_of(encoder: Encoder) -> Twin:
     length, bodies, joints = shape["length"], shape["max_bodies"], shape["joints"]
     device = torch.device("cpu")
     if isinstance(encoder.inputs, StreamInputs):
-        stream = encoder.inputs.stream_input(encoder.built.skeleton, device)
+        stream = encoder.inputs.stream_input(encoder.built.skeleton)
 
         def clips_and_frames(clips: Clips) -> dict[str, Tensor]:
             return {"joints": _padded(clips, bodies), "frames": torch.from_numpy(clips.frames)}

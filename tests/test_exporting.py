@@ -66,9 +66,7 @@ def test_every_encoder_of_resampled_clips_has_a_twin(variant, folder, tmp_path):
     built = replace(skelbench.load(folder / "run", "tcn").built, variant=variant)
     (row,) = choose([variant])
     axes = torch.tensor([1.0, 0.5])
-    stream = StreamInput(
-        built.skeleton, plan_of(row, Settings(**built.settings)), Axes(1, 0.5), 1, torch.device("cpu")
-    )
+    stream = StreamInput(built.skeleton, plan_of(row, Settings(**built.settings)), Axes(1, 0.5), 1)
     encoder = Centred(resolve(row.encoder)(shape := stream.shape(3)), torch.zeros(1))
     encoder.mean = torch.randn(encoder.encoder.width)
     model = torch.nn.Sequential(

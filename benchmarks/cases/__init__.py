@@ -6,7 +6,9 @@ from importlib import import_module
 
 from benchmarks.cases.case import SIZES, Case, Contender, Instance, Problem, Unavailable
 
-FAMILIES = ("contrastive", "ragged", "training", "inference", "stream", "wl", "graph2vec", "skeleton_file")
+FAMILIES = (
+    "contrastive", "ragged", "streams", "training", "inference", "stream", "wl", "graph2vec", "skeleton_file",
+)  # fmt: skip
 """Modules that define CASES. A family is imported only when it is asked for, because asv runs the suite on commits of
 skelbench that lack some ops."""
 

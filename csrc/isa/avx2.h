@@ -60,6 +60,9 @@ inline f32 max(f32 a, f32 b) {
 inline f32 select(mask m, f32 yes, f32 no) {
     return {_mm256_blendv_ps(no.v, yes.v, m.m)};
 }
+inline f32 sqrt(f32 a) {
+    return {_mm256_sqrt_ps(a.v)};
+}
 inline float reduce_add(f32 a) {
     __m128 x = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
     x = _mm_add_ps(x, _mm_movehl_ps(x, x));

@@ -60,6 +60,9 @@ inline f32 max(f32 a, f32 b) {
 inline f32 select(mask m, f32 yes, f32 no) {
     return {_mm512_mask_blend_ps(m.m, no.v, yes.v)};
 }
+inline f32 sqrt(f32 a) {
+    return {_mm512_sqrt_ps(a.v)};
+}
 inline float reduce_add(f32 a) {
     return _mm512_reduce_add_ps(a.v);
 }

@@ -60,6 +60,9 @@ inline f32 max(f32 a, f32 b) {
 inline f32 select(mask m, f32 yes, f32 no) {
     return {vbslq_f32(m.m, yes.v, no.v)};
 }
+inline f32 sqrt(f32 a) {
+    return {vsqrtq_f32(a.v)};
+}
 inline float reduce_add(f32 a) {
     return vaddvq_f32(a.v);
 }

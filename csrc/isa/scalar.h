@@ -68,6 +68,10 @@ inline Lane<T> select(mask m, Lane<T> yes, Lane<T> no) {
     return m.m ? yes : no;
 }
 template <class T>
+inline Lane<T> sqrt(Lane<T> a) {
+    return {std::sqrt(a.v)};
+}
+template <class T>
 inline T reduce_add(Lane<T> a) {
     return a.v;
 }

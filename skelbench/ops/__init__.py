@@ -1,12 +1,12 @@
-"""The ops: contrastive losses, views of clips, padding-free layers, subtrees, document vectors, sums of embeddings.
+"""The ops: contrastive losses, views and streams of clips, padding-free layers, subtrees, document vectors, bags.
 
 Each stands in a module of its own with its documented face, its fake (meta) kernel and its derivative. `built` tells
 whether the compiled kernels are there; without them every op computes with `skelbench.ops.reference`, the same ops in
-plain torch. `isa_levels()` and `use_isa(level)` list and choose the instruction set of the CPU kernels; at start the
-environment variable SKELBENCH_ISA chooses it.
+plain torch, and `skelbench.ops.reference_streams`. `isa_levels()` and `use_isa(level)` list and choose the instruction
+set of the CPU kernels; at start the environment variable SKELBENCH_ISA chooses it.
 """
 
-from skelbench.ops import reference
+from skelbench.ops import reference, reference_streams
 from skelbench.ops._library import built, isa_levels, use_isa
 from skelbench.ops.augment import augment, draw
 from skelbench.ops.bag import bag_sums
@@ -22,10 +22,15 @@ from skelbench.ops.ragged import (
     ragged_linear_weight_gradient,
     supports_sgd,
 )
+from skelbench.ops.streams import Streams, resampled_streams
+from skelbench.ops.views import JointMaps, View
 from skelbench.ops.wl import neighbour_lists, wl_subtrees, wl_subtrees_csr
 
 __all__ = [
+    "JointMaps",
     "RaggedClips",
+    "Streams",
+    "View",
     "augment",
     "bag_sums",
     "built",
@@ -43,6 +48,8 @@ __all__ = [
     "ragged_linear_sgd_",
     "ragged_linear_weight_gradient",
     "reference",
+    "reference_streams",
+    "resampled_streams",
     "supports_sgd",
     "use_isa",
     "wl_subtrees",

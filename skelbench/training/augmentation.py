@@ -1,15 +1,17 @@
-"""Random views of resampled clips: what is drawn for a batch, and each transform with its draws given.
+"""Random views of resampled clips: what is drawn for a batch. `skelbench.ops.resampled_streams` applies it.
 
-Positions are float (B, M, T, J, 3), y up, M bodies. Draws come from a CPU generator, so they do not depend on the
-device; drawing nothing (all strengths 0) leaves the positions as they are.
+Draws come from a CPU generator, so they do not depend on the device; drawing nothing (all strengths 0) leaves the
+positions as they are.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from skelbench.training.joints import JointMaps
+from skelbench.ops import JointMaps, View
 from skelbench.training.plan import Augmentation
 
 
@@ -32,48 +34,36 @@ def plain_times(count: int, frames: int) -> Tensor:
     return torch.linspace(0, 1, frames).expand(count, frames)
 
 
-def augment(
-    positions: Tensor,
+def draw_view(
+    count: int,
+    places: int,
+    frames: int,
     strengths: Augmentation,
     generator: torch.Generator,
     joints: JointMaps,
-) -> Tensor:
-    """One view of each clip.
-
-    Args:
-        positions: float (B, M, T, J, 3), y up, in mean bone lengths.
-        strengths: how far a view departs.
-        generator: on the CPU.
-        joints: the skeleton's maps, on the device of the positions.
-
-    Returns:
-        float (B, M, T, J, 3).
-    """
-    count, device = len(positions), positions.device
+) -> View:
+    """One view of each of `count` clips, of `places` people in `frames` sampled frames."""
+    view = View()
     if strengths.tilt or strengths.yaw or strengths.shear or strengths.stretch:
-        maps = draw_maps(count, strengths, generator).to(positions)
-        # One product a clip; one for every frame takes several times as long.
-        positions = (positions.flatten(1, 3) @ maps.mT).view(positions.shape)
+        view = replace(view, maps=draw_maps(count, strengths, generator))
     if strengths.limb:
-        factors = 1 + strengths.limb * _signed((count, positions.shape[3]), generator)
-        even = (factors + factors[:, joints.mirrored.cpu()]) / 2
-        positions = scale_bones(positions, even.to(positions), joints.parents, joints.paths)
+        factors = 1 + strengths.limb * _signed((count, joints.joints), generator)
+        view = replace(view, limbs=(factors + factors[:, list(joints.mirrored)]) / 2)
     if strengths.mirror:
-        chosen = torch.rand(count, generator=generator) < strengths.mirror
-        positions = mirror(positions, chosen.to(device), joints.mirrored)
+        view = replace(view, mirror=torch.rand(count, generator=generator) < strengths.mirror)
     if strengths.noise:
         deviation = strengths.noise * torch.rand(count, 1, 1, 1, 1, generator=generator)
-        noise = deviation * torch.randn(positions.shape, generator=generator)
-        positions = positions + noise.to(positions)
+        noise = torch.randn((count, places, frames, joints.joints, 3), generator=generator)
+        view = replace(view, noise=noise.mul_(deviation))
     if strengths.drop:
         share = strengths.drop * torch.rand(count, 1, 1, generator=generator)
-        hidden = torch.rand(count, *positions.shape[1:4:2], generator=generator) < share
-        positions = hide(positions, hidden.to(device), joints.root)
+        hidden = torch.rand(count, places, joints.joints, generator=generator) < share
+        view = replace(view, hidden=hidden)
     if strengths.axis:
         chosen = torch.rand(count, generator=generator) < strengths.axis
-        axes = torch.where(chosen, torch.randint(3, (count,), generator=generator), -1)
-        positions = flatten_axis(positions, axes.to(device))
-    return positions
+        axis = torch.where(chosen, torch.randint(3, (count,), generator=generator), -1)
+        view = replace(view, axis=axis)
+    return view
 
 
 def draw_maps(count: int, strengths: Augmentation, generator: torch.Generator) -> Tensor:
@@ -101,34 +91,6 @@ def rotations(angles: Tensor) -> Tensor:
     about_y = matrix(cy, zero, sy, zero, one, zero, -sy, zero, cy)
     about_z = matrix(cz, -sz, zero, sz, cz, zero, zero, zero, one)
     return about_z @ about_y @ about_x
-
-
-def scale_bones(positions: Tensor, factors: Tensor, parents: Tensor, paths: Tensor) -> Tensor:
-    """Bodies (B, M, T, J, 3) whose bone ending at joint j is `factors[:, j]` times as long, (B, J).
-
-    Directions stay, and so does a joint that no bone ends at. `parents` and `paths` as in `JointMaps`.
-    """
-    bones = positions - positions[..., parents, :]
-    changes = bones * (factors - 1)[:, None, None, :, None]
-    # A joint moves by the changes of all bones on the way to it: one product over the joints of everything.
-    return positions + (changes.mT @ paths.mT).mT
-
-
-def mirror(positions: Tensor, chosen: Tensor, mirror_map: Tensor) -> Tensor:
-    """Clips at `chosen`, bool (B,), with x negated and the joints of left and right exchanged."""
-    swapped = positions[..., mirror_map, :] * positions.new_tensor([-1.0, 1.0, 1.0])
-    return torch.where(chosen[:, None, None, None, None], swapped, positions)
-
-
-def hide(positions: Tensor, hidden: Tensor, root: int) -> Tensor:
-    """Joints at `hidden`, bool (B, M, J), lie at their body's root in all frames; the root itself stays."""
-    return torch.where(hidden[:, :, None, :, None], positions[..., root : root + 1, :], positions)
-
-
-def flatten_axis(positions: Tensor, axes: Tensor) -> Tensor:
-    """One axis of each clip set to zero: `axes` int64 (B,), -1 for none."""
-    kept = torch.arange(3, device=axes.device) != axes[:, None]
-    return positions * kept[:, None, None, None, :].to(positions)
 
 
 def _signed(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -1,6 +1,6 @@
 """Packed clips as a stream other than joint positions, for models that read packed clips: bones, or motion.
 
-Rows on resampled clips make their streams themselves (skelbench.training.streams).
+Rows on resampled clips have streams of their own (skelbench.ops.resampled_streams).
 """
 
 from __future__ import annotations

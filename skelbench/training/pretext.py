@@ -50,7 +50,7 @@ def prediction_error(
     if streams.plan.predict == "future":
         target, counts = displacements(positions, present)
     else:
-        target = positions - positions[:, :1, :, streams.input.joints.origin].mean(3, keepdim=True)
+        target = positions - positions[:, :1, :, list(streams.input.joints.origin)].mean(3, keepdim=True)
         counts = present[..., None, None].expand_as(target)
     if hidden is not None:
         counts = counts & hidden.to(counts.device)[:, :, None, :, None]

@@ -70,9 +70,7 @@ class StreamTask:
         self.variant = variant
         self.plan = plan_of(variant, task.settings)
         self.axes = Axes.of(task.clips, task.train.cpu().numpy())
-        self.input = StreamInput(
-            task.clips.skeleton, self.plan, self.axes, task.shape.max_bodies, task.fabric.device
-        )
+        self.input = StreamInput(task.clips.skeleton, self.plan, self.axes, task.shape.max_bodies)
         self.shape = self.input.shape(task.shape.classes)
 
     def encoder(self) -> StreamEncoder:
@@ -231,7 +229,7 @@ def restore(variant: Variant, built: BuiltFrom, weights: dict[str, Tensor]) -> t
     plan = plan_of(variant, Settings(**built.settings))
     up, unit = weights.pop(_AXES).tolist()
     axes, bodies = Axes(int(up), unit), built.shape["max_bodies"]
-    shape = StreamInput(built.skeleton, plan, axes, bodies, torch.device("cpu")).shape(built.shape["classes"])
+    shape = StreamInput(built.skeleton, plan, axes, bodies).shape(built.shape["classes"])
     assert variant.encoder is not None
     mean = weights["encoder.mean"]
     encoder = Centred(resolve(variant.encoder)(shape), torch.zeros_like(mean))
@@ -249,11 +247,11 @@ class StreamInputs:
     axes: Axes
     bodies: int
 
-    def stream_input(self, skeleton: Skeleton, device: torch.device) -> StreamInput:
+    def stream_input(self, skeleton: Skeleton) -> StreamInput:
         """The row's input pipeline."""
-        return StreamInput(skeleton, self.plan, self.axes, self.bodies, device)
+        return StreamInput(skeleton, self.plan, self.axes, self.bodies)
 
     def __call__(self, clips: Clips, device: torch.device) -> Batch:
         """Batches of streams of these clips."""
-        dataset, stream_input = PackedDataset(clips, device), self.stream_input(clips.skeleton, device)
+        dataset, stream_input = PackedDataset(clips, device), self.stream_input(clips.skeleton)
         return lambda indices: stream_input.plain(dataset.batch(indices))

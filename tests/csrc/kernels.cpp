@@ -4,6 +4,7 @@
 #include "contrastive_cuda.cpp"
 #include "pv_dbow_cuda.cpp"
 #include "ragged_cuda.cpp"
+#include "streams_cuda.cpp"
 #include "wl_cuda.cpp"
 
 using namespace skelbench;
@@ -82,6 +83,12 @@ int contrastive_backward(const contrastive::CudaProblem* problem, void* scratch,
                          void* grad_contrasts) {
     return contrastive::cuda_backward(*problem, scratch, grad, lse, positives, grad_anchors, grad_contrasts,
                                       nullptr);
+}
+int resampled_streams(const streams::Batch* batch, float* scratch) {
+    return streams::streams_cuda(*batch, scratch, nullptr);
+}
+int64_t streams_scratch(const streams::Batch* batch) {
+    return streams::scratch_floats(*batch);
 }
 int wl_subtrees(const wl::Problem* problem) {
     return wl::subtrees_cuda(*problem, nullptr);

@@ -17,7 +17,18 @@ from typing import NamedTuple
 
 from tests.csrc.conftest import CSRC, ORDERS, Host, Launch, every_launcher
 from tests.csrc.test_contrastive_on_host import Problem, Subtrees
-from tests.csrc.test_cuda_on_host import PVDBOW, Bags, Batch, Clips, Three, Two, Views, Weight
+from tests.csrc.test_cuda_on_host import (
+    PVDBOW,
+    Bags,
+    Batch,
+    Clips,
+    Resampled,
+    Skeleton,
+    Three,
+    Two,
+    Views,
+    Weight,
+)
 
 
 class Limits(NamedTuple):
@@ -106,6 +117,8 @@ def launches(run: Host) -> Iterator[tuple[str, Launch]]:
     rows = 1024 * 130
     batch = Batch(count=512, columns=75)
     documents = PVDBOW(documents=37_646, vocabulary=100_000, dimensions=128, negative=5, block=16)
+    people = Skeleton(joints=25)
+    views = Resampled(count=512, sampled=32, places=2, channels=20, skeleton=people)
     bags = Bags(bags=1024, tokens=300, entries=100_000, dimensions=64, repeats=100)
     for call in (
         ("wl_subtrees", trees),
@@ -116,6 +129,7 @@ def launches(run: Host) -> Iterator[tuple[str, Launch]]:
         ("place", clips, None, None),
         ("describe", batch, 37_646, rows, 300, 2, Views(), None, None),
         ("views", batch, rows),
+        ("resampled_streams", views, None),
         ("thin", documents, Two(), None),
         ("train", documents, Two(), 1000, Three()),
         ("infer", documents, Two()),

@@ -12,16 +12,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from skelbench.ops import reference
+from skelbench.ops import JointMaps, View, reference
 from skelbench.ops.augment import draw
 from skelbench.ops.clips import RaggedClips
 from skelbench.ops.pv_dbow import _chances
+from skelbench.ops.views import STREAMS, channel_count
 from tests.csrc.conftest import Host, Integer, Pointer, names, structure
 from tests.ops.test_augment import assert_follows_the_definition
 from tests.ops.test_bag import problem as bag_problem
 from tests.ops.test_bag import with_gradients
 from tests.ops.test_pv_dbow import corpus
 from tests.ops.test_ragged import make_clips
+from tests.ops.test_streams import assert_as_plain_torch, maps_of, packed, times_of, view_of
 
 Clips = structure(
     *names("offsets frames bodies start", Pointer), *names("count length max_bodies columns", Integer)
@@ -52,6 +54,25 @@ Bags = structure(
     ("known", Pointer),
     ("dropout", ctypes.c_double),
     *names("seed first", Integer),
+)
+Skeleton = structure(
+    *names("joints root origins marks pairs", ctypes.c_int32),
+    ("origin", ctypes.c_uint8 * 4),
+    ("marked", ctypes.c_uint8 * 16),
+    *names("left right", ctypes.c_uint8 * 4),
+    *names("mirrored parent order", ctypes.c_uint8 * 256),
+)
+Resampled = structure(
+    ("joints", Pointer),
+    ("rows", Integer),
+    *names("offsets frames bodies times", Pointer),
+    *names("count sampled places", Integer),
+    *names("maps limbs mirror noise hidden axis out present", Pointer),
+    ("up", ctypes.c_int32),
+    ("scale", ctypes.c_float),
+    *names("channels streams", ctypes.c_int32),
+    ("stream", ctypes.c_uint8 * 6),
+    ("skeleton", Skeleton),
 )
 # What the launchers of both are lent: pointers.
 Two, Three = (structure(*names(each, Pointer)) for each in ("a b", "a b c"))
@@ -159,6 +180,57 @@ def test_augment(run: Host, clips: int, length: int, max_bodies: int, joints: in
     index[clips] = clips
     assert describe() == 0
     assert int(found[1]) == clips
+
+
+def skeleton_of(maps: JointMaps) -> ctypes.Structure:
+    left, right = ([pair[side] for pair in maps.torso] for side in (0, 1))
+    lists = maps.origin, maps.landmarks, left, right, maps.mirrored, maps.parents, maps.order
+    sizes = maps.joints, maps.root, len(maps.origin), len(maps.landmarks), len(maps.torso)
+    arrays = (kind(*given) for (_, kind), given in zip(Skeleton._fields_[5:], lists, strict=True))
+    return Skeleton(*sizes, *arrays)
+
+
+def resampled(run: Host, clips: RaggedClips, times: Tensor, maps: JointMaps, view: View, places: int):
+    """The launcher's batch of every stream, and its results."""
+    count, sampled = times.shape
+    channels = channel_count(STREAMS, len(maps.landmarks))
+    out = torch.full((count, places, sampled, maps.joints, channels), torch.nan)
+    present = torch.zeros(count, places, sampled, dtype=torch.bool)
+    parts = (getattr(view, name) for name in View.__dataclass_fields__)
+    batch = Resampled(
+        run.at(clips.joints), len(clips.joints), *(run.at(x) for x in (*clips.tensors[1:4], times)), count, sampled,
+        places, *(part if part is None else run.at(part) for part in parts), run.at(out), run.at(present), 2, 5.0,
+        channels, len(STREAMS), (ctypes.c_uint8 * 6)(*range(6)), skeleton_of(maps),
+    )  # fmt: skip
+    return batch, (out, present)
+
+
+@pytest.mark.parametrize(
+    ("count", "sampled", "joints", "places", "parts"),
+    [(1, 1, 1, 1, ""), (7, 24, 11, 2, "mlsnha"), (5, 9, 25, 3, "lsh"), (3, 300, 5, 1, "mna")],
+)
+def test_streams(
+    run: Host, same_bits, count: int, sampled: int, joints: int, places: int, parts: str
+) -> None:
+    maps, view = maps_of(joints, 3), view_of(count, places, sampled, joints, parts=parts)
+    clips, times = packed(count, 2, maps, longest=40), times_of(count, sampled)
+    batch, found = resampled(run, clips, times, maps, view, places)
+    scratch = torch.full((run("streams_scratch", batch),), torch.nan)
+    assert run("resampled_streams", batch, scratch) == 0
+    assert_as_plain_torch(found, clips, times, maps, view, places=places, up=2, unit=0.2)
+    same_bits(("streams", count, sampled, joints), *found)
+
+
+@pytest.mark.parametrize("field", ["frames", "offsets", "times", "axis"])
+def test_streams_stop_at_a_value_that_does_not_fit(run: Host, field: str) -> None:
+    maps, view = maps_of(5, 3), view_of(3, 1, 4, 5)
+    clips, times = packed(3, 2, maps), times_of(3, 4)
+    assert view.axis is not None
+    {"times": times, "axis": view.axis, "frames": clips.frames, "offsets": clips.offsets}[field][1] = 50
+    batch, _ = resampled(run, clips, times, maps, view, 1)
+    scratch = torch.empty(run("streams_scratch", batch))
+    assert run("resampled_streams", batch, scratch) != 0
+    assert "stopped the device" in run.fault()
 
 
 @pytest.fixture(scope="module")

@@ -108,7 +108,8 @@ def test_every_option_in_a_sentence_exists(capsys):
     known = (ROOT / "conftest.py").read_text(encoding="utf-8") + " --benchmark-only "
     for module in ("compare", "report", "epoch", "ntu_size", "embedding", "processes"):
         known += (ROOT / "benchmarks" / f"{module}.py").read_text(encoding="utf-8")
-    known += (ROOT / "skelbench" / "pages" / "readme.py").read_text(encoding="utf-8")
+    for path in ("skelbench/pages/readme.py", "tests/killing.py"):
+        known += (ROOT / path).read_text(encoding="utf-8")
     for command in COMMANDS:
         known += command_line(capsys, command, "--help")[1]
     known += command_line(capsys, "--help")[1]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from skelbench import losses, ops
-from skelbench.ops import RaggedClips, _library
+from skelbench.ops import JointMaps, RaggedClips, Streams, View, _library
 from tests.ops.test_ragged import make_clips
 
 CLIPS = make_clips(4, dtype=torch.float32)
@@ -55,6 +55,27 @@ def masked_loss(
     )
 
 
+def streams(
+    clips: RaggedClips,
+    times: Tensor,
+    joints: JointMaps,
+    streams: tuple[str, ...],
+    places: int,
+    up: int,
+    unit: float,
+    maps: Tensor,
+    limbs: Tensor,
+    mirror: Tensor,
+    noise: Tensor,
+    hidden: Tensor,
+    axis: Tensor,
+) -> Streams:
+    """The streams of a view that is given part by part."""
+    view = View(maps, limbs, mirror, noise, hidden, axis)
+    return ops.resampled_streams(clips, times, joints, streams, places=places, up=up, unit=unit, view=view)
+
+
+PEOPLE = JointMaps(0, (0,), (0, 2, 1, 3, 4), (0, 0, 0, 1, 2), (3, 4), ((1, 2),))
 # By op, a good call.
 CALLS: dict[Callable[..., Any], dict[str, Any]] = {
     RaggedClips: {field.name: getattr(CLIPS, field.name) for field in fields(CLIPS)},
@@ -78,6 +99,14 @@ CALLS: dict[Callable[..., Any], dict[str, Any]] = {
     ops.ragged_decode: {
         "hidden": torch.ones(4, 3), "weight": torch.ones(270, 3), "bias": torch.ones(270), "clips": CLIPS,
     },
+    JointMaps: {field.name: getattr(PEOPLE, field.name) for field in fields(PEOPLE)},
+    streams: {
+        "clips": CLIPS, "times": torch.tensor([[0.0, 0.5, 1.0]]).expand(4, 3).contiguous(), "joints": PEOPLE,
+        "streams": ("levelled", "invariant"), "places": 2, "up": 1, "unit": 0.5, "maps": torch.eye(3).expand(4, 3, 3),
+        "limbs": torch.ones(4, 5), "mirror": torch.tensor([True, False, True, False]),
+        "noise": torch.ones(4, 2, 3, 5, 3), "hidden": torch.ones(4, 2, 5, dtype=torch.bool),
+        "axis": torch.tensor([-1, 0, 1, 2]),
+    },
     ops.wl_subtrees: {"labels": torch.ones(2, 3, dtype=torch.int64), "edges": EDGES, "iterations": 2, "bits": 64},
     ops.wl_subtrees_csr: {
         "labels": torch.ones(3, dtype=torch.int64), "indptr": LISTS[0], "indices": LISTS[1], "iterations": 2,
@@ -99,7 +128,7 @@ CALLS: dict[Callable[..., Any], dict[str, Any]] = {
 if not ops.built:
     del CALLS[sgd]
 # Ops without a form in plain torch, and results that are no tensors.
-ONLY_COMPILED = {sgd, ops.supports_sgd, ops.draw, RaggedClips, losses.SupConLoss, losses.TCLLoss}
+ONLY_COMPILED = {sgd, ops.supports_sgd, ops.draw, RaggedClips, JointMaps, losses.SupConLoss, losses.TCLLoss}
 
 
 def name_of(op: Callable[..., Any]) -> str:

@@ -58,6 +58,7 @@ def test_an_extension_built_with_cuda_has_every_kernel(device: str) -> None:
         "pv_dbow_infer_",
         "bag_sums",
         "bag_sums_backward",
+        "resampled_streams",
     ):
         assert has_kernel(f"skelbench::{name}", "CUDA"), name
 

@@ -12,7 +12,7 @@ from unittest import mock
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 import skelbench.data
 from skelbench import losses, ops
@@ -77,8 +77,9 @@ def in_double() -> Iterator[None]:
     def widened(make: Callable[..., Any]) -> Callable[..., Any]:
         def wide(*arguments: Any) -> Any:
             torch.set_default_dtype(torch.float32)
+            narrow = [a.float() if isinstance(a, Tensor) and a.is_floating_point() else a for a in arguments]
             try:
-                made = make(*arguments)
+                made = make(*narrow)
             finally:
                 torch.set_default_dtype(torch.float64)
             if isinstance(made, tuple):

@@ -1,32 +1,29 @@
-"""The views of resampled clips: each transform against plain numpy in float64, and what must not change anything."""
+"""The views of resampled clips: what is drawn keeps to its strengths, and follows the generator alone."""
 
 import numpy as np
 import pytest
 import torch
 
-from skelbench.data.joints import mirrored
+from skelbench.ops import View
 from skelbench.training import augmentation
-from skelbench.training.augmentation import draw_times, plain_times
+from skelbench.training.augmentation import draw_times, draw_view, plain_times
 from skelbench.training.plan import Augmentation, Plan
 from skelbench.training.streams import Axes, StreamInput
-from tests.training.test_streams import (
-    ALL,
-    CPU,
-    EDGES,
-    JOINTS,
-    MAPS,
-    PERSON,
-    STRONG,
-    packed,
-    random_positions,
-)
+from tests.training.test_streams import ALL, JOINTS, MAPS, PERSON, STRONG, packed
 
 
-def test_no_strength_changes_nothing():
-    positions, _ = random_positions()
+def drawn(strengths: Augmentation, count=200) -> View:
+    """Views of clips of two people in four frames."""
+    return draw_view(count, 2, 4, strengths, torch.Generator().manual_seed(0), MAPS)
+
+
+def test_no_strength_draws_nothing():
     generator = torch.Generator().manual_seed(0)
-    assert torch.equal(augmentation.augment(positions, Augmentation(), generator, MAPS), positions)
+    state = generator.get_state()
+    view = draw_view(3, 1, 7, Augmentation(), generator, MAPS)
+    assert all(getattr(view, name) is None for name in View.__dataclass_fields__)
     assert torch.equal(draw_times(3, 7, Augmentation(), generator), plain_times(3, 7))
+    assert torch.equal(generator.get_state(), state)
 
 
 def test_sampling_times_stay_in_order_and_within_the_clip():
@@ -66,72 +63,47 @@ def test_maps_keep_to_their_strengths():
     assert 0.85 <= scales.diagonal(dim1=1, dim2=2).min() < 0.87
 
 
-def test_bones_are_scaled_one_by_one_down_the_tree():
-    positions, _ = random_positions()
-    factors = 0.5 + torch.rand(len(positions), JOINTS)
-    found = augmentation.scale_bones(positions, factors, MAPS.parents, MAPS.paths).double().numpy()
-    before = positions.double().numpy()
-    np.testing.assert_allclose(found[..., 0, :], before[..., 0, :])
-    for child, parent in EDGES:
-        bone = before[..., child, :] - before[..., parent, :]
-        scaled = bone * factors.numpy()[:, None, None, child, None]
-        np.testing.assert_allclose(found[..., child, :] - found[..., parent, :], scaled, atol=1e-5)
-
-
 def test_bones_of_both_sides_are_scaled_alike():
-    positions, _ = random_positions()
-    found = augmentation.augment(positions, Augmentation(limb=0.5), torch.Generator().manual_seed(0), MAPS)
-    scale = [
-        (found[..., child, :] - found[..., parent, :]).norm(dim=-1)
-        / (positions[..., child, :] - positions[..., parent, :]).norm(dim=-1)
-        for child, parent in ((4, 3), (6, 5))
-    ]
-    torch.testing.assert_close(*scale, atol=1e-3, rtol=1e-3)
-    assert (scale[0] - 1).abs().max() > 0.05
+    limbs = drawn(Augmentation(limb=0.5)).limbs
+    assert limbs.shape == (200, JOINTS)
+    torch.testing.assert_close(limbs, limbs[:, list(MAPS.mirrored)])
+    assert (limbs - 1).abs().max() == pytest.approx(0.5, abs=0.02)
 
 
-def test_mirroring_exchanges_the_sides_of_the_chosen_clips_and_undoes_itself():
-    positions, _ = random_positions()
-    chosen = torch.tensor([True, False, True, False])
-    found = augmentation.mirror(positions, chosen, MAPS.mirrored)
-    assert torch.equal(found[1], positions[1])
-    for joint, partner in enumerate(mirrored(PERSON)):
-        wanted = positions[0, :, :, partner].double().numpy() * np.array([-1, 1, 1])
-        np.testing.assert_array_equal(found[0, :, :, joint].double(), wanted)
-    assert torch.equal(augmentation.mirror(found, chosen, MAPS.mirrored), positions)
-
-
-def test_hidden_joints_lie_at_their_own_bodys_root():
-    positions, _ = random_positions()
-    hidden = torch.rand(len(positions), 2, JOINTS) < 0.5
-    hidden[0, 1, 4] = True
-    found = augmentation.hide(positions, hidden, PERSON.root)
-    assert torch.equal(found[0, 1, :, 4], positions[0, 1, :, PERSON.root])
-    kept = ~hidden[:, :, None, :, None].expand_as(positions)
-    assert torch.equal(found[kept], positions[kept])
-
-
-def test_one_axis_is_flattened():
-    positions, _ = random_positions(count=3)
-    found = augmentation.flatten_axis(positions, torch.tensor([2, -1, 0]))
-    assert not found[0, ..., 2].any()
-    assert torch.equal(found[1], positions[1])
-    assert torch.equal(found[2, ..., 1:], positions[2, ..., 1:])
+def test_shares_are_those_of_the_strengths():
+    view = drawn(Augmentation(mirror=0.3, drop=0.4, axis=0.2), count=4000)
+    # Five standard errors.
+    assert view.mirror.float().mean() == pytest.approx(0.3, abs=0.037)
+    # The probability is uniform up to the strength, one for each clip.
+    assert view.hidden.shape == (4000, 2, JOINTS)
+    assert view.hidden.float().mean() == pytest.approx(0.2, abs=0.015)
+    assert (view.axis >= 0).float().mean() == pytest.approx(0.2, abs=0.032)
+    assert view.axis.unique().tolist() == [-1, 0, 1, 2]
 
 
 def test_noise_has_the_deviation_that_it_says():
-    positions = torch.zeros(2000, 1, 4, JOINTS, 3)
-    found = augmentation.augment(positions, Augmentation(noise=0.1), torch.Generator().manual_seed(0), MAPS)
-    deviation = found.flatten(1).std(1)
+    noise = drawn(Augmentation(noise=0.1), count=2000).noise
+    assert noise.shape == (2000, 2, 4, JOINTS, 3)
+    deviation = noise.flatten(1).std(1)
     assert deviation.max() == pytest.approx(0.1, rel=0.25)
     assert deviation.mean() == pytest.approx(0.05, rel=0.1)
+
+
+def test_joints_hidden_from_outside_are_hidden_besides_those_drawn():
+    clips = packed(frames=(9, 7, 12), bodies=(1, 1, 1), places=1)
+    source = StreamInput(PERSON, Plan(("joint",), 6, Augmentation(drop=0.5)), Axes(1, 0.2), 1)
+    hidden = torch.zeros(3, 1, JOINTS, dtype=torch.bool)
+    hidden[1, 0, 4] = True
+    before, after = (source.view(clips, torch.Generator().manual_seed(2), given) for given in (None, hidden))
+    changed = (before != after).flatten(-1).any(-1).any(2)[:, 0]
+    assert changed.nonzero().tolist() == [[1, 4]]
 
 
 @pytest.mark.parametrize("name", [field for field in Augmentation.__dataclass_fields__])
 def test_every_strength_makes_views_that_differ(name):
     clips, value = packed(frames=(9, 7, 12), bodies=(1, 1, 1)), 0.5 if name == "crop" else 0.9
     plan = Plan(("position",), 10, Augmentation(**{name: value}))
-    source = StreamInput(PERSON, plan, Axes(1, 0.2), 1, CPU)
+    source = StreamInput(PERSON, plan, Axes(1, 0.2), 1)
     generator = torch.Generator().manual_seed(1)
     views = [source.view(clips, generator) for _ in range(8)]
     assert any(not torch.equal(views[0], view) for view in views)
@@ -140,7 +112,7 @@ def test_every_strength_makes_views_that_differ(name):
 
 def test_views_follow_the_generator_and_leave_torchs_random_state():
     clips = packed()
-    source = StreamInput(PERSON, Plan(ALL, 8, STRONG), Axes(1, 0.2), 2, CPU)
+    source = StreamInput(PERSON, Plan(ALL, 8, STRONG), Axes(1, 0.2), 2)
     state = torch.get_rng_state()
     views = [source.view(clips, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6)]
     assert torch.equal(torch.get_rng_state(), state)
