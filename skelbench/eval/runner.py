@@ -302,6 +302,7 @@ def _identity(config: Config, loaded: Loaded, job: Job, initial: Initial | None)
             for row in (variant, *(member.row for member in variant.members))
             for part in (row.recipe, row.encoder, row.loss)
         ),
+        *(repr(row.plan) for row in (variant, *(member.row for member in variant.members))),
         str(job.seed),
         repr(config.settings),
         precision_used(loaded.fabric),

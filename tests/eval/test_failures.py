@@ -14,6 +14,7 @@ import pytest
 
 import skelbench
 import skelbench.data
+import skelbench.variants
 from skelbench.eval import Results, run
 from skelbench.runs.files import FileError, locked
 from skelbench.runs.folder import RunFolder
@@ -92,6 +93,19 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(data, tmp_path):
     assert (
         results.scores[0].scores_sha256 == run(replace(config, out=tmp_path / "new")).scores[0].scores_sha256
     )
+
+
+def test_a_checkpoint_of_another_plan_is_not_resumed(data, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    begun(data, out, variants="tcn", stream_epochs=6)
+    (out / "results.json").unlink()
+    rows = [
+        replace(row, plan=replace(row.plan, frames=8)) if row.key == "tcn" else row
+        for row in skelbench.variants.VARIANTS
+    ]
+    monkeypatch.setattr(skelbench.variants, "VARIANTS", tuple(rows))
+    config = config_of(data=data, variants="tcn", out=out, **(QUICK | dict(stream_epochs=6)))
+    assert any("belongs to a training with other settings" in text for text in run(config).info.caveats)
 
 
 def test_no_checkpoint_stays_behind(finished):

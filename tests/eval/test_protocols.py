@@ -7,13 +7,10 @@ import pytest
 import torch
 
 import skelbench.data
-from skelbench.data.clips import DataError
-from skelbench.data.joint_mapping import onto, parts
-from skelbench.data.skeletons import NTU_25, skeleton_from
 from skelbench.eval import Results, metrics, run
 from skelbench.eval.config import ConfigError
 from skelbench.eval.protocols import finetune
-from skelbench.eval.protocols.perturb import PERTURBATIONS, Body, limbs, perturbed
+from skelbench.eval.protocols.perturb import PERTURBATIONS
 from skelbench.eval.protocols.semi import DRAWS, labelled
 from skelbench.eval.protocols.words import PROTOCOLS, evaluator, joined
 from skelbench.pages.protocols import table
@@ -33,17 +30,6 @@ KINDS = {kind.what: kind for kind in PERTURBATIONS}
 def data(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "tiny"
     skelbench.data.save(make_clips(clips=72), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    """The same movements, of people who are called otherwise, in centimetres and with z up."""
-    clips = make_clips(clips=48, seed=5)
-    names = ("pelvis", "torso", "neck", "head", "left_elbow")
-    skeleton = skeleton_from(names, ((1, 0), (2, 1), (3, 2), (4, 2)))
-    path = tmp_path_factory.mktemp("other") / "other"
-    skelbench.data.save(replace(clips, joints=clips.joints[..., [0, 2, 1]], skeleton=skeleton), path)
     return path
 
 
@@ -368,166 +354,3 @@ def test_results_are_read_again(finished):
     results = finished.load()
     results.save(finished.path / "copy.json")
     assert Results.load(finished.path / "copy.json") == results
-
-
-# --- transfer
-
-
-def test_transfer_reads_the_joints_by_their_names(other, tmp_path):
-    skeleton = skeleton_from(
-        ("hip_center", "spine", "shoulder_center", "head", "l_elbow", "l_wrist"),
-        ((1, 0), (2, 1), (3, 2), (4, 2), (5, 4)),
-    )
-    clips = make_clips(clips=48, joints=6)
-    path = tmp_path / "own"
-    skelbench.data.save(replace(clips, skeleton=skeleton), path)
-    results = run(
-        config_of(
-            data=path,
-            out=tmp_path / "run",
-            variants=("tcn-ntxent", "conmlp-ntxent"),
-            evaluate=(f"transfer:{other}",),
-            **QUICK,
-        )
-    )
-    assert not [line for line in results.info.caveats if "left out" in line]
-    for variant in ("tcn-ntxent", "conmlp-ntxent"):
-        found = found_of(results, variant, f"transfer:{other}")
-        assert found.n_test == 24
-        assert "l_wrist" in found.words
-    assert found_of(results, "tcn-ntxent", f"transfer:{other}").top1 > 0.5
-
-
-def test_another_skeleton_altogether_is_left_out_with_a_reason(data, other, tmp_path):
-    results = run(
-        config_of(
-            data=data,
-            out=tmp_path / "run",
-            variants=("random-tcn",),
-            evaluate=(f"transfer:{other}", "knn"),
-            **QUICK,
-        )
-    )
-    assert [item.protocol for item in results.evaluations] == ["knn"]
-    (caveat,) = [line for line in results.info.caveats if "transfer:" in line]
-    assert "have a counterpart by name" in caveat
-
-
-def test_parts_are_found_under_the_names_of_each_data_set():
-    kinect = ("hip_center", "spine", "shoulder_center", "head", "l_shoulder", "l_elbow", "r_ankle")
-    asf = ("root", "lowerback", "thorax", "head", "lclavicle", "lhumerus", "rtibia")
-    ntu = parts(NTU_25.joint_names)
-    for names in (kinect, asf):
-        assert list(parts(names).items()) == list(zip(parts(kinect), range(7), strict=True))
-        assert set(parts(names)) <= set(ntu)
-    assert ntu["left hand"] == 7
-    assert ntu["hips"] == 0
-
-
-def test_a_joint_that_is_missing_lies_at_its_nearest_neighbour():
-    clips = make_clips(clips=6, joints=7)
-    names = ("pelvis", "head", "l_shoulder", "l_elbow", "r_shoulder", "r_elbow", "r_knee")
-    clips = replace(clips, skeleton=skeleton_from(names, ()))
-    mapped, missing = onto(clips, NTU_25)
-    assert mapped.skeleton == NTU_25
-    place = {name: number for number, name in enumerate(NTU_25.joint_names)}
-    for here, there in (("left_wrist", 3), ("left_hand_tip", 3), ("right_knee", 6), ("spine_base", 0)):
-        np.testing.assert_array_equal(mapped.joints[:, place[here]], clips.joints[:, there])
-    assert "left_hand_tip" in missing
-    assert "right_knee" not in missing
-    few = replace(clips, skeleton=skeleton_from([f"marker {n}" for n in "abcdefg"], ()))
-    with pytest.raises(DataError, match="0 of its joints have a counterpart by name"):
-        onto(few, NTU_25)
-
-
-# --- perturbations
-
-
-@pytest.fixture(scope="module")
-def people():
-    """NTU's skeleton, one or two people; the second is away in the first frames."""
-    clips = make_clips(clips=12, joints=25, bodies=2)
-    joints = clips.joints.copy().reshape(-1, 2, 25, 3)
-    starts = clips.offsets[:-1] // 2
-    joints[starts, 1] = 0
-    joints[starts + 1, 1] = 0
-    return replace(clips, joints=joints.reshape(-1, 25, 3), skeleton=NTU_25)
-
-
-@pytest.mark.parametrize("what", KINDS)
-def test_every_perturbation_repeats_and_leaves_the_absent_absent(what, people):
-    kind, body = KINDS[what], Body(limbs(NTU_25), 1, 0.01)
-    for amount in kind.amounts:
-        one, two = (perturbed(people, kind, amount, body) for _ in range(2))
-        np.testing.assert_array_equal(one.joints, two.joints)
-        for index in range(len(people)):
-            clip, was = one.clip(index), people.clip(index)
-            assert clip.shape[1:] == was.shape[1:]
-            assert 1 <= len(clip) <= len(was)
-            absent = ~was.any(axis=(2, 3))
-            if len(clip) == len(was):
-                assert not clip[absent].any()
-    whole = perturbed(people, replace(kind, perturb=lambda clip, *_: clip), 1, body)
-    np.testing.assert_array_equal(whole.joints, people.joints)
-
-
-def test_joints_and_limbs_are_lost_throughout(people):
-    body = Body(limbs(NTU_25), 1, 0.01)
-    for share in KINDS["joints lost, share"].amounts:
-        found = perturbed(people, KINDS["joints lost, share"], share, body)
-        for index in range(len(people)):
-            assert (~found.clip(index).any(axis=(0, 1, 3))).sum() == round(25 * share)
-    for number in (1, 2):
-        found = perturbed(people, KINDS["limbs lost"], number, body)
-        for index in range(len(people)):
-            lost = set(np.flatnonzero(~found.clip(index).any(axis=(0, 1, 3))).tolist())
-            assert lost in [set().union(*pair) for pair in _choices(body.limbs, number)]
-
-
-def _choices(found, number):
-    from itertools import combinations
-
-    return list(combinations(map(set, found), number))
-
-
-def test_arms_and_legs_are_found():
-    names = NTU_25.joint_names
-    found = [{names[joint] for joint in limb} for limb in limbs(NTU_25)]
-    assert len(found) == 4
-    assert {"left_shoulder", "left_elbow", "left_wrist", "left_hand", "left_hand_tip", "left_thumb"} in found
-    assert {"right_hip", "right_knee", "right_ankle", "right_foot"} in found
-    # A chain has one end; without bones the hands and feet are alone.
-    assert limbs(make_clips().skeleton) == [[1, 2, 3, 4]]
-    assert limbs(replace(NTU_25, edges=())) == [[7], [11], [15], [19]]
-
-
-@pytest.mark.parametrize("what", [name for name in KINDS if name.startswith("frames")])
-def test_frames_are_lost_in_order(what, people):
-    body = Body([], 1, 0.01)
-    for share in KINDS[what].amounts:
-        found = perturbed(people, KINDS[what], share, body)
-        for index in range(len(people)):
-            clip, was = found.clip(index), people.clip(index)
-            assert len(clip) == max(1, round((1 - share) * len(was)))
-            places = [int(np.flatnonzero((was == frame).all(axis=(1, 2, 3)))[0]) for frame in clip]
-            assert places == sorted(places)
-            gaps = np.diff([-1, *places, len(was)]) - 1
-            if "block" in what:
-                assert (gaps > 0).sum() == 1
-
-
-def test_noise_has_its_size_and_turns_keep_shape_and_vertical(people):
-    body = Body([], 1, 0.01)
-    there = people.joints.any(axis=(1, 2))
-    moved = perturbed(people, KINDS["noise, cm"], 3, body).joints - people.joints
-    assert moved[there].std() == pytest.approx(0.03, rel=0.03)
-    turned = perturbed(people, KINDS["turned about the vertical, degrees"], 45, body).joints
-    np.testing.assert_allclose(turned[..., 1], people.joints[..., 1], atol=1e-6)
-    np.testing.assert_allclose(
-        np.linalg.norm(turned, axis=-1), np.linalg.norm(people.joints, axis=-1), atol=1e-5
-    )
-    tilted = perturbed(people, KINDS["tilted, degrees"], 20, body)
-    for index in range(len(people)):
-        one, two = (torch.from_numpy(clips.clip(index)[0, 0]) for clips in (people, tilted))
-        map_, *_ = np.linalg.lstsq(one.numpy(), two.numpy(), rcond=None)
-        assert map_[1, 1] == pytest.approx(np.cos(np.radians(20)), abs=1e-3)
