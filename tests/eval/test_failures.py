@@ -250,6 +250,8 @@ def start(out, data, *words, limit=None):
     ]
 
     def before():
+        # Tests that a shell runs in the background ignore it, and so would this.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         if limit is not None:
             import resource
 
