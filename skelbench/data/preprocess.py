@@ -118,17 +118,19 @@ def resampled(clips: Clips, length: int | None = None) -> Clips:
     return replace(clips, joints=joints, offsets=offsets, length=most, fps=fps, notes=(*clips.notes, note))
 
 
-def origin_of(clip: NDArray[np.float32], origin: tuple[int, ...]) -> NDArray[np.float32] | None:
+def origin_of(
+    clip: NDArray[np.float32], origin: tuple[int, ...], centred: bool = False
+) -> NDArray[np.float32] | None:
     """Mean of the joints `origin` of the first body of a clip (T, m, J, 3), in the first frame that has them, (3,).
 
-    A frame has them where the body is present and none is zero or NaN; where no frame has, the body's first counts.
-    None where nobody is in any frame.
+    A frame has them where the body is present and none is zero or NaN; where no frame has, and in data that were
+    `centred` before, where zero is the origin, the body's first counts. None where nobody is in any frame.
     """
     for body in range(clip.shape[1]):
         joints = clip[:, body]
         there = np.flatnonzero(present(joints))
         if len(there):
-            has = there[~clip_missing(joints[there][:, list(origin)]).any(axis=1)]
+            has = there if centred else there[~clip_missing(joints[there][:, list(origin)]).any(axis=1)]
             frame = has[0] if len(has) else there[0]
             return _mean(joints[frame], origin)
     return None
@@ -167,11 +169,12 @@ def _origins(clips: Clips) -> tuple[NDArray[np.float32], IntArray, IntArray]:
         ready[part] = present(first)
         lacking[part] = ready[part] & clip_missing(first[:, list(joints)]).any(axis=1)
         release(clips.joints)
-    if lacking.any() and set(joints) <= set(origin_joints(clips)):
-        lacking[:] = False  # the data were centred before
+    centred = bool((~ready | lacking).any()) and set(joints) <= set(origin_joints(clips))
+    if centred:
+        lacking[:] = False
     absent = []
     for index in np.flatnonzero(~ready | lacking).tolist():
-        origin = origin_of(clips.clip(index), joints)
+        origin = origin_of(clips.clip(index), joints, centred)
         if origin is None:
             absent.append(index)
         else:

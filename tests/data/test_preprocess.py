@@ -41,6 +41,9 @@ def test_a_first_body_that_comes_late(corpus):
     np.testing.assert_array_equal(after[5, 0, 1], 0)
     np.testing.assert_array_equal(after[:5, 0], 0)
     np.testing.assert_array_equal(after[0, 1], clip[0, 1] - clip[5, 0, 1])
+    # Its root is zero where it comes, and that is not a joint which was not found.
+    once = preprocess(with_joints(corpus, joints))
+    assert preprocess(once).joints is once.joints
     clip[:, 0] = 0
     # A body that is never there is no body: the other one is the first.
     after = preprocess(with_joints(corpus, joints)).clip(index)
