@@ -7,21 +7,9 @@
 
 #include "augment/kernels.h"
 #include "contrastive/kernels.h"
-#include "isa/parallel.h"
+#include "isa/one_thread.h"
 #include "ragged/plan.h"
 #include "wl/kernels.h"
-
-namespace skelbench {
-
-void parallel_ranges(int64_t count, int64_t, void (*body)(int64_t, int64_t, void*), void* context) {
-    if (count > 0) body(0, count, context);
-}
-
-int64_t parallel_threads() {
-    return 1;
-}
-
-}  // namespace skelbench
 
 namespace {
 

@@ -111,17 +111,8 @@ inline int64_t thin(const Problem& p, int64_t document, int64_t stream_number, i
 inline void sample(const Problem& p, int64_t stream_number, int64_t first, int64_t count, int32_t* samples) {
     const uint64_t start = pv_dbow::stream(p.seed, p.epoch, stream_number);
     for (int64_t i = 0; i < count * p.negative; ++i) {
-        const double u = pv_dbow::uniform(start, first * p.negative + i);
-        // The first row whose sum is above u.
-        int64_t low = 0, high = p.vocabulary - 1;
-        while (low < high) {
-            const int64_t middle = (low + high) / 2;
-            if (p.cumulative[middle] > u)
-                high = middle;
-            else
-                low = middle + 1;
-        }
-        samples[i] = static_cast<int32_t>(low);
+        const double number = pv_dbow::uniform(start, first * p.negative + i);
+        samples[i] = pv_dbow::word_above(p.cumulative, p.vocabulary, number);
     }
 }
 

@@ -18,20 +18,6 @@ constexpr int kThreads = 256;
 // Rows whose products are summed at a time.
 constexpr int64_t kTogether = 4;
 
-__device__ int32_t draw(const Problem& p, uint64_t start, int64_t place) {
-    const double u = uniform(start, place);
-    // The first row whose sum is above u.
-    int64_t low = 0, high = p.vocabulary - 1;
-    while (low < high) {
-        const int64_t middle = (low + high) / 2;
-        if (p.cumulative[middle] > u)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return static_cast<int32_t>(low);
-}
-
 // A document has the stream of its own number, or with `alike` that of document 0.
 __global__ void thin(Problem p, bool alike, Kept kept) {
     for (int64_t d = blockIdx.x; d < p.documents; d += gridDim.x) {
@@ -69,7 +55,7 @@ __global__ void sample(Problem p, int64_t block, int64_t count, int32_t* samples
     const uint64_t start = stream(p.seed, p.epoch, 2 * block + 1);
     for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count;
          i += gridDim.x * int64_t{kThreads})
-        samples[i] = draw(p, start, i);
+        samples[i] = word_above(p.cumulative, p.vocabulary, uniform(start, i));
 }
 
 // One step: up to kStep words of a document, and their negative samples. `slope`, in shared memory, gets a
@@ -197,7 +183,7 @@ __global__ void infer(Problem p, Kept kept, float rate) {
             const int64_t count = min(kStep, left - first);
             __syncthreads();
             for (int64_t i = threadIdx.x; i < count * p.negative; i += kLanes)
-                samples[i] = draw(p, start, first * p.negative + i);
+                samples[i] = word_above(p.cumulative, p.vocabulary, uniform(start, first * p.negative + i));
             __syncthreads();
             step(p, words + first, count, samples, rate, p.vectors + d * p.dimensions, slope);
         }

@@ -29,4 +29,17 @@ SKELBENCH_INLINE double uniform(uint64_t start, int64_t place) {
     return static_cast<double>(mix(start + (static_cast<uint64_t>(place) + 1) * kGolden) >> 11) * 0x1p-53;
 }
 
+// The first word whose sum in `cumulative` is above a number in [0, 1): a draw by the words' shares.
+SKELBENCH_INLINE int32_t word_above(const double* cumulative, int64_t vocabulary, double number) {
+    int64_t low = 0, high = vocabulary - 1;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (cumulative[middle] > number)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return static_cast<int32_t>(low);
+}
+
 }  // namespace skelbench::pv_dbow

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "isa/dispatch.h"
-#include "one_thread.h"
+#include "isa/one_thread.h"
 #include "ragged/kernels.h"
 
 using namespace skelbench;

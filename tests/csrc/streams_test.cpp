@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "isa/dispatch.h"
-#include "one_thread.h"
+#include "isa/one_thread.h"
 #include "streams/kernels.h"
 
 using namespace skelbench;

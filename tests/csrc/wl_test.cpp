@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "isa/dispatch.h"
-#include "one_thread.h"
+#include "isa/one_thread.h"
 #include "wl/hash.h"
 #include "wl/kernels.h"
 

@@ -6,15 +6,9 @@ import torch
 from skelbench.models.recurrent import SequenceClassifier
 from skelbench.training.log import TrainingError
 from skelbench.training.sequence import SequenceSettings, Vectors, predict, train_sequence_classifier
+from tests.conftest import one_thread
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Steps this small wait for threads longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+_one_thread = pytest.fixture(one_thread, autouse=True)
 
 
 def parameters(model):

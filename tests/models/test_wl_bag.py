@@ -7,16 +7,9 @@ from skelbench.graph2vec import poses
 from skelbench.graph2vec.batches import LabelBatches
 from skelbench.models.wl_bag import WLBagGRU
 from skelbench.training.sequence import SequenceSettings, train_sequence_classifier
-from tests.conftest import make_clips
+from tests.conftest import make_clips, one_thread
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Steps this small wait for threads longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+_one_thread = pytest.fixture(one_thread, autouse=True)
 
 
 def small(**changes):

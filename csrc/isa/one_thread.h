@@ -1,4 +1,4 @@
-// The threads of a torch-free test: one.
+// The threads of a program without torch: one.
 #pragma once
 #include "isa/parallel.h"
 
