@@ -21,6 +21,8 @@ from skelbench.graph2vec.poses import (
 )
 
 _ALL = slice(None)
+# Frames whose labels are made at a time.
+_FRAMES = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +118,7 @@ def skeleton_graphs(
     label: LabelKind = "position",
     bin_size: float = 1.0,
     two_person: TwoPerson = "drop",
+    index: IntArray | None = None,
 ) -> SkeletonGraphs:
     """Turn each clip into graphs of consecutive frames, spread evenly over its own frames.
 
@@ -127,6 +130,7 @@ def skeleton_graphs(
         bin_size: edge of the cubic bins: mean bone lengths for `position` and `motion` (one is about 0.2 m for an adult
             seen by Kinect), a share of the unit vector for `bone`.
         two_person: "drop" leaves out clips of several people, "disjoint" keeps them as unconnected components.
+        index: int64 (n,), the clips that are used, in this order; None for all, and with poses.
 
     Raises:
         ValueError: a setting out of range.
@@ -139,7 +143,9 @@ def skeleton_graphs(
     if label not in LABEL_KINDS:
         raise ValueError(f"label: expected one of {', '.join(LABEL_KINDS)}, got {label!r}")
     if isinstance(clips, Clips):
-        clips = poses(clips, two_person)
+        clips = poses(clips, two_person, index=index)
+    elif index is not None:
+        raise ValueError("index chooses among clips: give it to `poses`")
     edges = window_topology(clips.skeleton, window, clips.bodies)
     rows = window_rows(clips.first, clips.frames, windows, window)
     if label == "degree":
@@ -150,8 +156,12 @@ def skeleton_graphs(
             degree, torch.arange(window).expand(rows.shape).contiguous(), edges, clips.kept, clips.dropped
         )
     previous = previous_rows(clips.first, clips.frames)
-    quantity = features(clips.position, clips.position[previous], clips.skeleton, label)
-    labels = quantise(quantity, bin_size)
+    labels = torch.empty(clips.position.shape[:3], dtype=torch.int64)
+    # Some frames at a time: bins take several times the memory of labels.
+    for begin in range(0, len(labels), _FRAMES):
+        part = slice(begin, begin + _FRAMES)
+        quantity = features(clips.position[part], clips.position[previous[part]], clips.skeleton, label)
+        labels[part] = quantise(quantity, bin_size)
     labels[~clips.present] = ABSENT
     return SkeletonGraphs(labels.flatten(1), rows, edges, clips.kept, clips.dropped)
 

@@ -90,8 +90,10 @@ def parents(skeleton: Skeleton) -> Tensor:
     return parent
 
 
-def poses(clips: Clips, two_person: TwoPerson = "drop", slots: int | None = None) -> Poses:
-    """Centre and scale every body of every clip.
+def poses(
+    clips: Clips, two_person: TwoPerson = "drop", slots: int | None = None, index: IntArray | None = None
+) -> Poses:
+    """Centre and scale every body of every clip, or of those at `index`, int64 (n,), in that order.
 
     Clips with more than one body are left out and listed (`two_person="drop"`, as the report does), or kept with one
     slot per body (`"disjoint"`). The unit is the body's mean bone length: the median over the frames in which it is
@@ -108,11 +110,11 @@ def poses(clips: Clips, two_person: TwoPerson = "drop", slots: int | None = None
             f"{clips.source}: the skeleton has no bones, so its clips have no graphs; give its edges"
         )
     parent = parents(skeleton).numpy()
-    kept = np.arange(len(clips)) if two_person == "disjoint" else np.flatnonzero(clips.bodies == 1)
+    chosen = np.arange(len(clips)) if index is None else index
+    fits = np.full(len(chosen), True) if two_person == "disjoint" else clips.bodies[chosen] == 1
+    kept = chosen[fits]
     dropped = tuple(
-        Dropped(str(clips.names[i]), f"{clips.bodies[i]} people; the graph has one")
-        for i in range(len(clips) if two_person == "drop" else 0)
-        if clips.bodies[i] != 1
+        Dropped(str(clips.names[i]), f"{clips.bodies[i]} people; the graph has one") for i in chosen[~fits]
     )
     if len(kept) == 0:
         raise DataError(f"{clips.source}: every clip has more than one person; use two_person='disjoint'")

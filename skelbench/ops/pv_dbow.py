@@ -88,8 +88,9 @@ def pv_dbow(
     _check_settings(epochs, rate, min_rate, sample, negative, seed, on_epoch)
     words, indptr = _documents(words, indptr, counts)
     generator = torch.Generator().manual_seed(seed)
-    vectors = (torch.rand(len(indptr) - 1, dimensions, generator=generator) * 2 - 1) / dimensions
-    vectors = vectors.to(words.device)
+    vectors = torch.rand(len(indptr) - 1, dimensions, generator=generator)
+    # In place: a corpus of NTU's size has over a gigabyte of them.
+    vectors = vectors.mul_(2).sub_(1).div_(dimensions).to(words.device)
     table = torch.zeros(len(counts), dimensions, device=words.device)
     chances = _chances(counts, sample)
     step = _kernel("pv_dbow_train_")

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skelbench.data.clips import Clips, DataError
+from skelbench.data.clips import Clips, DataError, IntArray
 from skelbench.graph2vec import Graph2Vec, skeleton_graphs
 from skelbench.graph2vec.batches import CHOSEN_LABELLINGS, LabelBatches, Labellings
 from skelbench.graph2vec.documents import Vocabulary
@@ -46,26 +46,22 @@ _LABELLINGS = f"{TABLES}labellings"
 
 def graph2vec(task: Task, variant: Variant) -> Fitted:
     """PV-DBOW vectors of each graph (training graphs alone make the vocabulary), then a recurrent classifier."""
-    settings, clips = task.settings, task.clips
+    settings = task.settings
     order = torch.cat([task.train, task.test]).cpu()
-    graphs = _skeleton_graphs(clips.select(order.numpy()), settings)
-    positions = torch.arange(len(order))
-    train, test = positions[: len(task.train)], positions[len(task.train) :]
-    learned = graphs if settings.transductive else graphs.select(train.numpy())
     # PV-DBOW is one process's work; the classifier is trained by all.
-    embedded = task.ranks.by_first(lambda: _embedded(task, graphs, learned))
+    embedded = task.ranks.by_first(lambda: _embedded(task, order.numpy()))
     vectors = torch.from_numpy(embedded.vectors)
     vectors = vectors.reshape(len(order), settings.windows, -1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
         classifier = SequenceClassifier(task.shape.classes, variant.cell or "lstm", input=vectors.shape[2])
-    place = torch.full((len(clips),), -1)
-    place[order] = positions
+    place = torch.full((len(task.clips),), -1)
+    place[order] = torch.arange(len(order))
     return _train(
         task,
         classifier.to(task.fabric.device),
-        Vectors(vectors[train]),
-        Vectors(vectors[test]),
+        Vectors(vectors[: len(task.train)]),
+        Vectors(vectors[len(task.train) :]),
         lambda indices: vectors[place[indices.cpu()]].to(task.fabric.device),
         rate=SequenceSettings.learning_rate,
         table_parameters=embedded.parameters,
@@ -85,8 +81,11 @@ class _Embedded:
     notes: list[str]
 
 
-def _embedded(task: Task, graphs: SkeletonGraphs, learned: SkeletonGraphs) -> _Embedded:
+def _embedded(task: Task, order: IntArray) -> _Embedded:
+    """`order` names the training clips and then the test clips. Their graphs, which take much memory, end here."""
     settings = task.settings
+    graphs = _skeleton_graphs(task.clips, settings, order)
+    learned = graphs if settings.transductive else graphs.select(np.arange(len(task.train)))
     model = Graph2Vec(
         vocabulary=settings.vocabulary,
         embedding=settings.embedding,
@@ -115,7 +114,8 @@ def _embedded(task: Task, graphs: SkeletonGraphs, learned: SkeletonGraphs) -> _E
 def wl_bag_gru(task: Task, variant: Variant) -> Fitted:
     """Subtree tokens made on the fly, a learned table, their sum per graph, and a GRU: trained together."""
     settings = task.settings
-    everything = poses(task.clips, "disjoint", task.shape.max_bodies)
+    used = torch.cat([task.train, task.test]).cpu().numpy()
+    everything = poses(task.clips, "disjoint", task.shape.max_bodies, used)
     place = torch.full((len(task.clips),), -1)
     place[torch.from_numpy(everything.kept)] = torch.arange(len(everything))
     train, test = (
@@ -222,13 +222,14 @@ def _headless(model: SequenceClassifier | WLBagGRU, weights: dict[str, Tensor]) 
     return nn.Sequential(OrderedDict(encoder=model, classifier=classifier))
 
 
-def _skeleton_graphs(clips: Clips, settings: Settings) -> SkeletonGraphs:
+def _skeleton_graphs(clips: Clips, settings: Settings, index: IntArray | None = None) -> SkeletonGraphs:
     return skeleton_graphs(
         clips,
         windows=settings.windows,
         label=settings.node_label,
         bin_size=settings.bin_size,
         two_person=settings.two_person,
+        index=index,
     )
 
 
