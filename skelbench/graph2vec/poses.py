@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skelbench.data.clips import Clips, DataError, Dropped, IntArray, Skeleton
+from skelbench.data.clips import Clips, DataError, Dropped, IntArray, Skeleton, release
 from skelbench.data.joints import landmarks
 from skelbench.data.presence import present
 
@@ -33,6 +33,8 @@ LABEL_KINDS: tuple[LabelKind, ...] = get_args(LabelKind)
 TwoPerson = Literal["drop", "disjoint"]
 ABSENT = -1
 """Label of a node whose body is not in the frame; it has no token."""
+# Clips of a memory-mapped dataset that are read before its pages are released.
+_RELEASED_AFTER = 2048
 BIN_LIMIT = 511
 """Bins run from -511 to 511 on each axis; what lies further out counts as the last bin."""
 
@@ -125,7 +127,9 @@ def poses(
     there = np.zeros((len(rows), bodies), dtype=bool)
     bones = [(child, up) for child, up in enumerate(parent) if child != up]
     child, up = np.array(bones, dtype=np.int64).T
-    for clip, begin, count in zip(kept.tolist(), first.tolist(), frames.tolist(), strict=True):
+    for number, (clip, begin, count) in enumerate(
+        zip(kept.tolist(), first.tolist(), frames.tolist(), strict=True), 1
+    ):
         joints = clips.clip(clip)
         if not np.isfinite(joints).all():
             raise _unusable(clips, clip, "a non-finite coordinate in a body of")
@@ -140,6 +144,8 @@ def poses(
             if pose is None:
                 raise _unusable(clips, clip, "no extent in a body of")
             rows[begin : begin + count, body] = pose
+        if number % _RELEASED_AFTER == 0:
+            release(clips.joints)
     return Poses(
         torch.from_numpy(rows), torch.from_numpy(first.astype(np.int64)), torch.from_numpy(frames.astype(np.int64)),
         torch.from_numpy(there), skeleton, kept.astype(np.int64), dropped,
