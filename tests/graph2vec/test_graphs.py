@@ -130,6 +130,23 @@ def test_two_people_are_left_out_and_named():
     assert len(graphs) == 12
 
 
+def test_only_the_clips_that_are_named_in_their_order():
+    clips = mixed_clips()
+    graphs = skeleton_graphs(clips, windows=3, index=np.array([5, 1, 2]))
+    assert graphs.kept.tolist() == [5, 2]
+    assert [drop.name for drop in graphs.dropped] == ["clip001"]
+    assert torch.equal(graphs.labels(), skeleton_graphs(clips, windows=3).select(np.array([3, 1])).labels())
+    with pytest.raises(ValueError, match="index"):
+        skeleton_graphs(poses(clips), index=np.array([0]))
+
+
+@pytest.mark.parametrize("label", LABEL_KINDS)
+def test_frames_labelled_in_parts(label, monkeypatch):
+    whole = skeleton_graphs(make_clips(6), windows=3, label=label)
+    monkeypatch.setattr("skelbench.graph2vec.graphs._FRAMES", 7)
+    assert torch.equal(skeleton_graphs(make_clips(6), windows=3, label=label).labels(), whole.labels())
+
+
 def test_two_people_as_two_components():
     clips = mixed_clips()
     graphs = skeleton_graphs(clips, windows=3, window=2, two_person="disjoint")
